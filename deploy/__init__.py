@@ -1,0 +1,1 @@
+"""How the platform is run: locally from wheels, and on Kubernetes."""
