@@ -16,7 +16,7 @@ from deploy.local.process import Process
 from deploy.local.secrets import Secrets, public_key, write_private
 
 DEVICES_MQTT_USER = "platform"
-"""The static user of the device account that speaks MQTT: publishes out, and calls `$MQTT_msgs` into being."""
+"""The device account's static user that speaks MQTT: publishes out, calls `$MQTT_msgs` into being."""
 
 READY_TIMEOUT_S = 60
 """After a crash the server first reads its streams back; seconds for gigabytes."""

@@ -37,7 +37,7 @@ class NatsConfig:
     max_payload: int = 1024 * 1024
 
 
-# The server of PLATFORM's MESSAGES keeps a durable consumer on DEVICES' $MQTT_msgs by these subjects and no others.
+# By these subjects and no others the server keeps MESSAGES' durable consumer on DEVICES' $MQTT_msgs.
 SOURCING_API = (
     "CONSUMER.CREATE.$MQTT_msgs.>",
     "CONSUMER.DELETE.$MQTT_msgs.>",
@@ -135,7 +135,8 @@ def _nkey_user(key: str, permissions: Permissions) -> str:
 
 
 def _password_user(name: str, password: str, permissions: Permissions) -> str:
-    return f"{{ user: {json.dumps(name)}, password: {json.dumps(password)}, permissions: {_permissions(permissions)} }}"
+    login = f"user: {json.dumps(name)}, password: {json.dumps(password)}"
+    return f"{{ {login}, permissions: {_permissions(permissions)} }}"
 
 
 def _permissions(permissions: Permissions) -> str:

@@ -85,7 +85,7 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Returns when the server answers and database and roles exist; the first start makes the data folder."""
+        """Returns when the server answers, with roles and database; the first start makes the folder."""
         if self.process.running:
             return
         fresh = not self._data.exists()
@@ -135,6 +135,7 @@ class Postgres:
                 *("-h", LOOPBACK, "-p", str(self.port), "-U", SUPERUSER, "-d", database, "-f", "-"),
             ],
             input=statements,
+            check=False,
             capture_output=True,
             text=True,
             timeout=120,
@@ -146,7 +147,9 @@ class Postgres:
 
     def _ready(self) -> bool:
         asked = subprocess.run(
-            [str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)], timeout=10
+            [str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)],
+            check=False,
+            timeout=10,
         )
         return asked.returncode == 0
 
@@ -164,6 +167,7 @@ class Postgres:
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin"),
                 *("--builtin-locale=C.UTF-8", "--locale=C"),
             ],
+            check=False,
             capture_output=True,
             text=True,
         )

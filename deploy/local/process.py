@@ -1,5 +1,6 @@
 """A child process that is stopped in order, and never outlives us."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -137,13 +138,11 @@ class Process:
         if self._child is None:
             return
         self._child.wait()
-        try:
+        with contextlib.suppress(ProcessLookupError):  # nothing of the group is left: what we want
             os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing of the group is left: what we want
 
 
 def _dies_with_parent(orphan_signal: str) -> list[str]:
-    """util-linux's setpriv asks the kernel for a signal at our death; elsewhere children may outlive a kill -9."""
+    """setpriv (util-linux) asks the kernel for a signal at our death; elsewhere a kill -9 leaves children."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", orphan_signal, "--"] if setpriv else []
