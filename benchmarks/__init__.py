@@ -1,0 +1,1 @@
+"""Measurements of what the platform can do. `python -m benchmarks` runs them."""
