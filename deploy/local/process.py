@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-LOG_BYTES_MAX = 10 * 1024 * 1024
-"""A log above this is set aside at the next start: two files of it bound the disk."""
+LOG_BYTES_MAX = 20 * 1024 * 1024
+"""A log above this is set aside: two files of it bound the disk."""
 
 # The kernel's parent-death signal fires when the *thread* that forked ends. One thread that lives as long as
 # this process forks them all, so that a child started from a worker thread is not killed with that thread.
@@ -67,8 +67,6 @@ class Process:
         if self.running:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
-            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as out:
             self._child = _spawner.submit(
                 subprocess.Popen,
@@ -125,6 +123,21 @@ class Process:
                     f"{self.name} not ready after {timeout_s:g} s; {self.log}:\n{self.log_tail()}"
                 )
             time.sleep(0.05)
+
+    def rotate_log(self) -> None:
+        """Sets the last run's log aside; for a child that does not run."""
+        if self.log.exists():
+            self.log.replace(self._old_log)
+
+    def bound_log(self) -> None:
+        """Keeps a running child's log below `LOG_BYTES_MAX`."""
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
+            shutil.copyfile(self.log, self._old_log)
+            os.truncate(self.log, 0)  # the child appends, so its next line is the file's first
+
+    @property
+    def _old_log(self) -> Path:
+        return self.log.with_name(f"{self.log.name}.1")
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the log."""

@@ -1,0 +1,44 @@
+"""Bounded waiting for a real condition."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+
+
+async def eventually(
+    condition: Callable[[], Answer | Awaitable[Answer]], *, timeout_s: float = 10, every_s: float = 0.02
+) -> Answer:
+    """The first true answer of `condition` (plain or async); fails with its last answer after `timeout_s`.
+
+    An AssertionError inside counts as "not yet"; any other exception ends the waiting.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        last: object
+        try:
+            answer = condition()
+            settled: Answer = await answer if inspect.isawaitable(answer) else answer
+            if settled:
+                return settled
+            last = settled
+        except AssertionError as not_yet:
+            last = not_yet
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s; last answer: {last!r}")
+        await asyncio.sleep(every_s)
+
+
+def eventually_now(
+    condition: Callable[[], Answer], *, timeout_s: float = 10, every_s: float = 0.02
+) -> Answer:
+    """The same where no event loop runs."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s; last answer: {answer!r}")
+        time.sleep(every_s)
+    return answer

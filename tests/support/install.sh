@@ -1,0 +1,31 @@
+#!/bin/bash
+# Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker) and Chromium
+# (the console). Without root it only says what is missing; the tests that need it are then skipped.
+set -euo pipefail
+
+missing=()
+command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+command -v chromium >/dev/null || missing+=(chromium)
+[ "${#missing[@]}" -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
+  echo "Not installed: ${missing[*]}; the tests that need them will be skipped." >&2
+  exit 0
+fi
+
+# Mosquitto's package starts a system service, which would hold port 1883: policy-rc.d forbids it meanwhile.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "Installing ${missing[*]}"
+log=$(mktemp)
+if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+  tail -20 "$log" >&2
+  echo "Could not install ${missing[*]}; the tests that need them will be skipped." >&2
+fi
+rm -f "$log"
