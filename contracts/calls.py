@@ -1,0 +1,50 @@
+"""A call is a request with one answer, over a NATS subject: commands order, queries ask.
+
+`Call` ties subject, request and answer together; `runtime.rpc` sends and serves it. An answer travels as
+`{"ok": …}` or `{"failure": {family, code, detail, field, extra}}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Base of requests and answers: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Request(Model):
+    """`organization` is decided by the caller's key, never by the caller; `actor` goes into the events."""
+
+    organization: str
+    actor: str
+    command_id: str | None = None  # from the Idempotency-Key: the same id gets the same answer
+
+
+class Nothing(Model):
+    """The answer to what has none."""
+
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+ItemT = TypeVar("ItemT")
+
+
+class Page(Model, Generic[ItemT]):
+    """One page of a list; `next_cursor` is opaque, None on the last page."""
+
+    items: list[ItemT]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[RequestT, AnswerT]):
+    subject: str
+    request: type[RequestT]
+    answer: type[AnswerT]
+    timeout_s: float = 5.0

@@ -1,0 +1,214 @@
+"""Integrations: the hosted broker (one per organization, id `hosted`) and the external brokers of a tenant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+
+from contracts.calls import Call, Model, Nothing, Page, Request
+from contracts.envelope import Event
+from contracts.failures import Refused
+from contracts.organizations import List, Name
+from contracts.streams import PAYLOAD_BYTES_MAX
+from contracts.topics import check_filter, check_topic
+
+HOSTED = "hosted"
+
+
+def _valid_filter(value: str) -> str:
+    try:
+        check_filter(value, hosted=False)
+    except Refused as refused:
+        raise ValueError(refused.detail) from refused
+    return value
+
+
+class TopicFilter(Model):
+    filter: str
+    qos: Literal[0, 1, 2] = 1
+
+    _check = field_validator("filter")(_valid_filter)
+
+
+DEFAULT_TOPICS = (TopicFilter(filter="devices/+/telemetry"), TopicFilter(filter="devices/+/status"))
+
+
+class DecoderChoice(Model):
+    """A decoder by name; its settings are checked against that decoder's own model."""
+
+    name: str = "standard"
+    settings: dict[str, Any] = {}
+
+
+class BrokerSettings(Model):
+    """How an external broker is reached. The password is no part of it: see `secrets`."""
+
+    protocol: Literal["mqtt"] = "mqtt"
+    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=253, pattern=r"^[^\s/@\x00-\x1f]+$")]
+    port: int = Field(1883, ge=1, le=65535)
+    mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
+    username: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None  # made if absent
+    keepalive_s: int = Field(30, ge=5, le=3600)
+    topic_prefix: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            check_topic(value, hosted=False)
+        except Refused as refused:
+            raise ValueError(refused.detail) from refused
+        return value
+
+
+class BrokerSettingsWithSecrets(BrokerSettings):
+    """What a caller sends: settings together with secrets, which are written and never read back."""
+
+    password: Annotated[SecretStr, Field(max_length=1024)] | None = None
+
+    def public(self) -> BrokerSettings:
+        return BrokerSettings(**self.model_dump(exclude={"password"}))
+
+    def secret_fields(self) -> dict[str, str]:
+        """The secrets in plain text, by field name."""
+        return {"password": self.password.get_secret_value()} if self.password is not None else {}
+
+
+# events
+class IntegrationCreated(Event):
+    """`secrets` maps a field (`password`) to a reference into the SECRETS bucket."""
+
+    type = "integration.created"
+    name: str
+    settings: BrokerSettings
+    topics: tuple[TopicFilter, ...]
+    decoder: DecoderChoice
+    secrets: dict[str, str] = {}
+
+
+class IntegrationChanged(Event):
+    """The whole of the new state, so that a reader needs no earlier event."""
+
+    type = "integration.changed"
+    name: str
+    settings: BrokerSettings
+    topics: tuple[TopicFilter, ...]
+    decoder: DecoderChoice
+    secrets: dict[str, str] = {}
+
+
+class IntegrationDeleted(Event):
+    type = "integration.deleted"
+
+
+# commands and queries to credentials
+Topics = Annotated[tuple[TopicFilter, ...], Field(max_length=100)]
+
+
+class CreateIntegration(Request):
+    name: Name
+    settings: BrokerSettings
+    secrets: dict[str, SecretStr] = {}
+    topics: Topics = ()
+    decoder: DecoderChoice = DecoderChoice()
+
+
+class ChangeIntegration(Request):
+    """None leaves a part as it is; a secret that is not sent stays."""
+
+    id: str
+    name: Name | None = None
+    settings: BrokerSettings | None = None
+    secrets: dict[str, SecretStr] = {}
+    topics: Topics | None = None
+    decoder: DecoderChoice | None = None
+
+
+class DeleteIntegration(Request):
+    id: str
+
+
+class GetIntegration(Request):
+    id: str
+
+
+class IntegrationView(Model):
+    id: str
+    name: str
+    broker_type: Literal["hosted", "external"]
+    settings: BrokerSettings | None = None
+    has_secrets: tuple[str, ...] = ()
+    topics: tuple[TopicFilter, ...] = ()
+    decoder: DecoderChoice = DecoderChoice()
+    created_at: datetime
+
+
+class ReadSecret(Model):
+    """Ingest asks for a secret that an integration's event refers to."""
+
+    organization: str
+    integration: str
+    field: str
+    reference: str
+
+
+class Secret(Model):
+    value: SecretStr
+
+
+# commands to ingest
+class TestConnection(Request):
+    """Tests settings that are not saved, or (with `integration`) the secrets of a saved one."""
+
+    settings: BrokerSettings
+    secrets: dict[str, SecretStr] = {}
+    secret_references: dict[str, str] = {}
+    integration: str | None = None
+    topics: Topics = ()
+
+
+class Step(Model):
+    """One step of a connection test: what was seen, and when it failed the one next thing to do."""
+
+    name: Literal["dns", "address", "tcp", "tls", "mqtt", "subscribe", "probe"]
+    ok: bool
+    duration_ms: float
+    seen: str
+    next_action: str | None = None
+
+
+class ConnectionTested(Model):
+    ok: bool
+    steps: tuple[Step, ...]
+
+
+class Publish(Request):
+    """`payload` is base64 here: bytes come through as they are."""
+
+    integration: str
+    topic: str
+    payload: Annotated[str, StringConstraints(max_length=PAYLOAD_BYTES_MAX * 4 // 3 + 4)]
+    qos: Literal[0, 1, 2] = 0
+    retain: bool = False
+
+
+class Published(Model):
+    """The broker's acknowledgement for QoS 1 and 2; for QoS 0, that it went out."""
+
+    acknowledged: bool
+    duration_ms: float
+
+
+CREATE_INTEGRATION = Call("command.credentials.create-integration", CreateIntegration, IntegrationView)
+CHANGE_INTEGRATION = Call("command.credentials.change-integration", ChangeIntegration, IntegrationView)
+DELETE_INTEGRATION = Call("command.credentials.delete-integration", DeleteIntegration, Nothing)
+LIST_INTEGRATIONS = Call("query.credentials.integrations", List, Page[IntegrationView])
+GET_INTEGRATION = Call("query.credentials.integration", GetIntegration, IntegrationView)
+READ_SECRET = Call("secret.credentials.read", ReadSecret, Secret)
+TEST_CONNECTION = Call("command.ingest.test", TestConnection, ConnectionTested, timeout_s=12.0)
+PUBLISH = Call("command.ingest.publish", Publish, Published, timeout_s=12.0)

@@ -1,0 +1,99 @@
+"""What each service may say and hear on NATS: allow-lists, from which every server configuration is made.
+
+Nobody but `provision` may create, change, purge or delete a stream; a service reads only the streams that
+`contracts.streams` names it a reader of. Each service has an inbox of its own that no other may read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.streams import MESSAGES, STREAMS, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    allow_responses: bool = False  # may answer requests that reached it
+
+
+def _reads(stream: Stream) -> tuple[str, ...]:
+    return (
+        f"$JS.API.STREAM.INFO.{stream.name}",
+        f"$JS.API.CONSUMER.CREATE.{stream.name}.>",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.*",
+        f"$JS.API.CONSUMER.INFO.{stream.name}.*",
+        f"$JS.API.DIRECT.GET.{stream.name}",
+        f"$JS.API.DIRECT.GET.{stream.name}.>",
+    )
+
+
+def _service(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...]) -> Permissions:
+    reads = tuple(subject for stream in STREAMS if name in stream.readers for subject in _reads(stream))
+    return Permissions((*publish, *reads), (*subscribe, f"_INBOX.{name}.>"), allow_responses=True)
+
+
+# Where a device's source stands: asked before any device is let in.
+_SOURCE_STATE = (f"$JS.API.STREAM.INFO.{MESSAGES.name}", "JS.devices.API.CONSUMER.NAMES.$MQTT_msgs")
+
+PLATFORM_USERS: dict[str, Permissions] = {
+    "gateway": _service(
+        "gateway",
+        publish=(
+            "command.credentials.*",
+            "query.credentials.*",
+            "command.ingest.*",
+            "query.telemetry.*",
+            "message.*.*.http",
+            "activity.*.*",
+        ),
+        subscribe=("registry.*.api-key.*", "registry.*.organization.*", "registry.*.credential.*"),
+    ),
+    "credentials": _service(
+        "credentials",
+        publish=("registry.>", "activity.*.*", "$KV.SECRETS.>", "$KV.IDEMPOTENCY.>", *_SOURCE_STATE),
+        subscribe=("command.credentials.*", "query.credentials.*", "secret.credentials.*", "$SYS.REQ.USER.AUTH"),
+    ),
+    "ingest": _service(
+        "ingest",
+        # Only ingest opens connections to brokers, so only it may ask for the secrets of integrations.
+        publish=("message.>", "activity.*.*", "$KV.LEASES.>", "secret.credentials.*"),
+        subscribe=("command.ingest.*",),
+    ),
+    "telemetry": _service(
+        "telemetry",
+        publish=("deadletter.*.*", "activity.*.*"),
+        subscribe=("query.telemetry.*",),
+    ),
+    "provision": Permissions(
+        publish=(
+            "$JS.API.INFO",
+            "$JS.API.STREAM.INFO.*",
+            "$JS.API.STREAM.CREATE.*",
+            "$JS.API.STREAM.UPDATE.*",
+            *_SOURCE_STATE,
+        ),
+        subscribe=("_INBOX.provision.>",),
+    ),
+}
+SYS_USERS: dict[str, Permissions] = {
+    "credentials": Permissions(
+        publish=("$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.SERVER.*.KICK", "$SYS.REQ.SERVER.PING"),
+        subscribe=(
+            "$SYS.ACCOUNT.DEVICES.CONNECT",
+            "$SYS.ACCOUNT.DEVICES.DISCONNECT",
+            "_INBOX.credentials.>",
+        ),
+    ),
+}
+
+DEVICES_USERS: dict[str, Permissions] = {
+    # ingest's reader of QoS 0: hears what devices publish, says nothing.
+    "ingest": Permissions(publish=(), subscribe=("*.devices.>",)),
+    # The platform's own MQTT client (user and password): publishes commands, and makes `$MQTT_msgs` exist.
+    "platform": Permissions(
+        publish=("*.commands.>", "*.devices.>"),
+        subscribe=("$MQTT.sub.>", "$MQTT.deliver.pubrel.>"),
+    ),
+}

@@ -1,0 +1,153 @@
+"""The streams and buckets, as data: who writes, who reads, what is kept and why. `runtime.provision` makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from contracts import subjects
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+PAYLOAD_BYTES_MAX = 256 * KIB  # AWS IoT takes 128 KiB, Azure 256: nothing that a device sends today is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Another account's stream that flows into this one, kept by the server itself."""
+
+    stream: str
+    api_prefix: str
+    deliver_prefix: str
+    transform_from: str
+    transform_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    name: str
+    subjects: tuple[str, ...]
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    max_age: timedelta | None = None
+    max_bytes: int = -1
+    max_msg_size: int = -1
+    max_msgs_per_subject: int = -1
+    duplicate_window: timedelta = timedelta(minutes=2)  # a retry after a lost acknowledgement comes within seconds
+    immutable: bool = False  # no API call may delete or purge single messages
+    sources: tuple[Source, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def config(self, replicas: int = 1) -> dict[str, Any]:
+        """The stream's configuration as the JetStream API takes it."""
+        nanoseconds = 1_000_000_000
+        window = min(self.duplicate_window, self.max_age) if self.max_age else self.duplicate_window
+        config: dict[str, Any] = {
+            "name": self.name,
+            "subjects": list(self.subjects),
+            "storage": "file",
+            "retention": "limits",
+            # Old, never new: a stream that refuses writes does not hold back an MQTT acknowledgement (FACTS).
+            "discard": "old",
+            "num_replicas": replicas,
+            "max_consumers": -1,
+            "max_msgs": -1,
+            "max_bytes": self.max_bytes,
+            "max_age": int(self.max_age.total_seconds() * nanoseconds) if self.max_age else 0,
+            "max_msg_size": self.max_msg_size,
+            "max_msgs_per_subject": self.max_msgs_per_subject,
+            "duplicate_window": int(window.total_seconds() * nanoseconds),
+            "allow_direct": True,
+            "allow_atomic": True,
+            "deny_delete": self.immutable,
+            "deny_purge": self.immutable,
+        }
+        if self.sources:
+            config["sources"] = [
+                {
+                    "name": source.stream,
+                    "external": {"api": source.api_prefix, "deliver": source.deliver_prefix},
+                    "subject_transforms": [{"src": source.transform_from, "dest": source.transform_to}],
+                }
+                for source in self.sources
+            ]
+        return config
+
+
+REGISTRY = Stream(
+    name="REGISTRY",
+    subjects=(subjects.REGISTRY_ALL,),
+    writers=("credentials",),
+    readers=("credentials", "ingest", "telemetry", "gateway"),
+    max_msg_size=64 * KIB,  # an event is settings, never data
+    immutable=True,  # it is the truth, for ever
+)
+
+# The server's own stream of QoS 1 and 2 publishes in the device account, and how it flows into MESSAGES.
+MQTT_MESSAGES = Source(
+    stream="$MQTT_msgs",
+    api_prefix="JS.devices.API",
+    deliver_prefix="deliver.platform",
+    transform_from="$MQTT.msgs.*.devices.*.>",
+    transform_to=(
+        f"message.{{{{partition({subjects.PARTITIONS},1,2)}}}}"
+        f".{{{{wildcard(1)}}}}.{subjects.HOSTED}.{{{{wildcard(2)}}}}.>"
+    ),
+)
+
+MESSAGES = Stream(
+    name="MESSAGES",
+    subjects=(subjects.MESSAGES_ALL,),
+    writers=("hosted broker", "ingest", "gateway"),
+    readers=("telemetry", "gateway", "ingest"),
+    max_age=timedelta(days=30),  # how far back history can be decoded again
+    max_bytes=32 * GIB,  # a month of 50 messages a second of 200 bytes; operators raise it with their disk
+    max_msg_size=PAYLOAD_BYTES_MAX + 8 * KIB,  # payload and headers
+    sources=(MQTT_MESSAGES,),
+)
+
+ACTIVITY = Stream(
+    name="ACTIVITY",
+    subjects=(subjects.ACTIVITY_ALL,),
+    writers=("gateway", "credentials", "ingest", "telemetry"),
+    readers=("telemetry",),
+    max_age=timedelta(days=90),  # a quarter, for whoever asks what happened
+    max_bytes=4 * GIB,
+    max_msg_size=64 * KIB,
+)
+
+DEADLETTERS = Stream(
+    name="DEADLETTERS",
+    subjects=(subjects.DEADLETTERS_ALL,),
+    writers=("telemetry",),
+    readers=("telemetry",),
+    max_age=timedelta(days=30),  # as long as MESSAGES holds what they came from
+    max_bytes=4 * GIB,
+    max_msg_size=PAYLOAD_BYTES_MAX + 16 * KIB,
+)
+
+SECRETS_BUCKET = "SECRETS"
+IDEMPOTENCY_BUCKET = "IDEMPOTENCY"
+LEASES_BUCKET = "LEASES"
+
+
+def _bucket(name: str, writers: tuple[str, ...], *, max_age: timedelta | None, max_bytes: int) -> Stream:
+    return Stream(
+        name=f"KV_{name}",
+        subjects=(f"$KV.{name}.>",),
+        writers=writers,
+        readers=writers,
+        max_age=max_age,
+        max_bytes=max_bytes,
+        max_msg_size=256 * KIB,
+        max_msgs_per_subject=1,
+    )
+
+
+SECRETS = _bucket(SECRETS_BUCKET, ("credentials",), max_age=None, max_bytes=1 * GIB)
+# A client that retries does so within the day.
+IDEMPOTENCY = _bucket(IDEMPOTENCY_BUCKET, ("credentials",), max_age=timedelta(hours=24), max_bytes=1 * GIB)
+# Which ingest process owns which link: gone by itself when its owner dies.
+LEASES = _bucket(LEASES_BUCKET, ("ingest",), max_age=timedelta(seconds=10), max_bytes=64 * MIB)
+
+STREAMS: tuple[Stream, ...] = (REGISTRY, MESSAGES, ACTIVITY, DEADLETTERS, SECRETS, IDEMPOTENCY, LEASES)

@@ -1,0 +1,78 @@
+"""Every NATS subject is built here, and taken apart here. Building one anywhere else is a bug."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from contracts.partition import partition
+
+EntityKind = Literal["organization", "api-key", "credential", "integration"]
+REGISTRY_ALL = "registry.>"
+MESSAGES_ALL = "message.>"
+ACTIVITY_ALL = "activity.>"
+DEADLETTERS_ALL = "deadletter.>"
+
+HOSTED, HTTP = "hosted", "http"  # sources that are no integration id
+PARTITIONS = 8  # fixed: changing it would move devices between partitions of a log that is kept for weeks
+
+# Subjects of the device account: every publish of every QoS below an organization's `devices`.
+DEVICE_PUBLISHES = "*.devices.>"
+DEVICE_COMMANDS = "*.commands.>"
+AUTH_CALLOUT = "$SYS.REQ.USER.AUTH"
+
+
+class Entity(NamedTuple):
+    """What a REGISTRY subject names."""
+
+    organization: str
+    kind: str
+    id: str
+
+
+def registry(organization: str, kind: EntityKind, id: str) -> str:
+    return f"registry.{organization}.{kind}.{id}"
+
+
+def registry_of_kind(kind: EntityKind) -> str:
+    """Filter for all entities of a kind, of all organizations."""
+    return f"registry.*.{kind}.*"
+
+
+def entity(subject: str) -> Entity:
+    _, organization, kind, id = subject.split(".")
+    return Entity(organization, kind, id)
+
+
+def message(organization: str, source: str, device: str | None) -> str:
+    """Subject of a message that did not come through the hosted broker (its topic is in a header).
+
+    Order holds per device: where the topic names none, all of a source's such messages share a partition.
+    """
+    return f"message.{partition(organization, device or source, PARTITIONS)}.{organization}.{source}"
+
+
+def hosted_message(organization: str, device: str, rest: str) -> str:
+    """Subject of a hosted message, the same that the stream's source gives; `rest` is in subject form."""
+    return f"message.{partition(organization, device, PARTITIONS)}.{organization}.{HOSTED}.{device}.{rest}"
+
+
+def messages_of(organization: str) -> tuple[str, str]:
+    """Filters for all messages of an organization."""
+    return f"message.*.{organization}.*", f"message.*.{organization}.*.>"
+
+
+def messages_of_source(organization: str, source: str) -> str:
+    return f"message.*.{organization}.{source}"
+
+
+def messages_of_partition(number: int) -> str:
+    return f"message.{number}.>"
+
+
+def activity(organization: str, kind: str) -> str:
+    """`kind` may have dots (`credential.issued`): they become dashes, a kind is one token."""
+    return f"activity.{organization}.{kind.replace('.', '-')}"
+
+
+def deadletter(organization: str, source: str) -> str:
+    return f"deadletter.{organization}.{source}"

@@ -1,0 +1,117 @@
+"""Queries over the read models. Every list is newest first and pages by an opaque cursor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from contracts.calls import Call, Model, Page
+
+Limit = Annotated[int, Field(ge=1, le=1000)]
+Value = float | int | bool | str
+
+
+class Query(Model):
+    organization: str
+    limit: Limit = 100
+    cursor: str | None = None
+
+
+class ListTelemetry(Query):
+    device_id: str | None = None
+    metric: str | None = None
+    integration_id: str | None = None
+    from_: AwareDatetime | None = None  # inclusive
+    to: AwareDatetime | None = None  # exclusive
+
+
+class ListMessages(Query):
+    device_id: str | None = None
+    integration_id: str | None = None
+    from_: AwareDatetime | None = None
+    to: AwareDatetime | None = None
+
+
+class ListDevices(Query):
+    pass
+
+
+class GetDevice(Model):
+    organization: str
+    id: str
+
+
+class ListActivity(Query):
+    kind: str | None = None
+    status: str | None = None
+    from_: AwareDatetime | None = None
+    to: AwareDatetime | None = None
+
+
+class TelemetryRow(Model):
+    """All metrics of one message for one device and time."""
+
+    device_id: str
+    timestamp: datetime
+    metrics: dict[str, Value]
+    units: dict[str, str] = {}
+    topic: str
+    integration_id: str  # `hosted`, `http` or an integration's id
+    time_replaced: bool = False  # the device's own time was unreadable or lay in the future
+    sequence: int
+
+
+class MessageRow(Model):
+    """`payload` is text where it is valid UTF-8, else base64: `encoding` says which."""
+
+    sequence: int
+    received_at: datetime
+    device_id: str | None
+    topic: str
+    integration_id: str
+    qos: int
+    retain: bool
+    payload: str
+    encoding: Literal["utf-8", "base64"]
+    failure: str | None = None  # why it could not be decoded: a failure code
+
+
+class LatestValue(Model):
+    value: Value
+    unit: str | None = None
+    timestamp: datetime
+
+
+class DeviceRow(Model):
+    id: str
+    online: bool | None  # None: never said
+    online_since: datetime | None = None
+    first_seen: datetime
+    last_seen: datetime
+
+
+class DeviceDetail(DeviceRow):
+    latest: dict[str, LatestValue]
+
+
+class ActivityRow(Model):
+    id: str
+    time: datetime
+    kind: str
+    status: str
+    summary: str
+    actor: str
+    subject: str | None = None
+    device_id: str | None = None
+    reason: str | None = None
+    duration_ms: float | None = None
+    details: dict[str, Any] = {}
+
+
+LIST_TELEMETRY = Call("query.telemetry.readings", ListTelemetry, Page[TelemetryRow], timeout_s=10.0)
+LIST_MESSAGES = Call("query.telemetry.messages", ListMessages, Page[MessageRow], timeout_s=10.0)
+LIST_DEVICES = Call("query.telemetry.devices", ListDevices, Page[DeviceRow], timeout_s=10.0)
+GET_DEVICE = Call("query.telemetry.device", GetDevice, DeviceDetail, timeout_s=10.0)
+LIST_ACTIVITY = Call("query.telemetry.activity", ListActivity, Page[ActivityRow], timeout_s=10.0)

@@ -1,0 +1,38 @@
+"""Every event type in its latest shape, and the steps that lead old shapes to it.
+
+An old version is never edited: a new one gets a new number, a step here, and an example in `examples/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from contracts import envelope
+from contracts.activity import ActivityRecorded
+from contracts.credentials import CredentialIssued, CredentialRevoked
+from contracts.envelope import Event, Recorded, Upcast
+from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.organizations import ApiKeyIssued, ApiKeyRevoked, OrganizationCreated, OrganizationDeleted
+
+_LATEST: tuple[type[Event], ...] = (
+    ActivityRecorded,
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    CredentialIssued,
+    CredentialRevoked,
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+    OrganizationCreated,
+    OrganizationDeleted,
+)
+
+EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}
+
+# old versioned type → (the next version's type, the step to it)
+UPCASTS: Mapping[str, tuple[str, Upcast]] = {}
+
+
+def decode(headers: Mapping[str, str], data: bytes, *, subject: str = "", sequence: int = 0) -> Recorded | None:
+    """`envelope.decode` with the tables of this platform."""
+    return envelope.decode(headers, data, EVENTS, UPCASTS, subject=subject, sequence=sequence)

@@ -1,0 +1,95 @@
+"""The connection to NATS: survives restarts of the server, notices a hung one, ends the process when it is final.
+
+FastStream's broker holds the connection; JetStream calls go over the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import nats
+import stamina
+from faststream.nats import NatsBroker
+from faststream.nats.security import NatsNKey
+from nats.aio.client import Client
+
+from runtime.observe import log
+from runtime.settings import BusSettings
+
+_log = log(part="bus")
+CONNECT_PATIENCE_S = 60.0
+
+
+@dataclass
+class Bus:
+    """`client` for JetStream and plain NATS, `broker` for commands and queries (FastStream)."""
+
+    name: str
+    broker: NatsBroker
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def client(self) -> Client:
+        client: Client = self.broker.connection
+        return client
+
+    @property
+    def connected(self) -> bool:
+        return self.client.is_connected
+
+
+def _options(name: str, closed: asyncio.Event) -> dict[str, Any]:
+    async def on_error(error: Exception) -> None:
+        _log.warning("nats error", error=repr(error))
+
+    async def on_disconnect() -> None:
+        _log.warning("nats disconnected")
+
+    async def on_reconnect() -> None:
+        _log.info("nats reconnected")
+
+    async def on_close() -> None:
+        closed.set()  # final (an expired JWT, a drained client): the process must end, see runtime.service
+
+    return {
+        "name": name,
+        "error_cb": on_error,
+        "disconnected_cb": on_disconnect,
+        "reconnected_cb": on_reconnect,
+        "closed_cb": on_close,
+        "max_reconnect_attempts": -1,  # the default gives up after 60
+        "reconnect_time_wait": 0.25,
+        "connect_timeout": 2,
+        "ping_interval": 2,  # a hung peer is noticed within 6 s; the default takes minutes
+        "max_outstanding_pings": 2,
+        "inbox_prefix": f"_INBOX.{name}",  # no other service may read it
+        "pending_size": 16 * 1024 * 1024,
+        "drain_timeout": 10,
+    }
+
+
+async def connect(settings: BusSettings, name: str) -> Bus:
+    """A connected bus; waits up to a minute for the server to come up."""
+    closed = asyncio.Event()
+    broker = NatsBroker(
+        settings.nats_url.split(","),
+        security=NatsNKey.from_seed(settings.nats_seed.get_secret_value()),
+        logger=None,
+        **_options(name, closed),
+    )
+    async for attempt in stamina.retry_context(on=(OSError, nats.errors.Error), attempts=None, timeout=CONNECT_PATIENCE_S, wait_max=2.0):
+        with attempt:
+            await broker.connect()
+    return Bus(name, broker, closed)
+
+
+async def connect_client(url: str, seed: str, name: str, closed: asyncio.Event | None = None) -> Client:
+    """A plain client for another account (SYS, DEVICES), with the same habits."""
+    client = Client()
+    options = _options(name, closed or asyncio.Event())
+    async for attempt in stamina.retry_context(on=(OSError, nats.errors.Error), attempts=None, timeout=CONNECT_PATIENCE_S, wait_max=2.0):
+        with attempt:
+            await client.connect(url.split(","), nkeys_seed_str=seed, **options)
+    return client

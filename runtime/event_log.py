@@ -1,0 +1,143 @@
+"""The event log: one subject per entity, appended to with its expected last sequence, so two writers cannot both win."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from uuid_utils import uuid7
+
+from contracts import envelope, upcasts
+from contracts.envelope import Cause, Event, Recorded
+from contracts.failures import Refused, Unavailable
+from runtime import jetstream
+from runtime.jetstream import NO_MESSAGE, WRONG_LAST_SEQUENCE, ApiError
+from runtime.observe import with_trace
+
+EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
+BATCH_ID, BATCH_SEQUENCE, BATCH_COMMIT = "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"
+EVENTS_PER_READ = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """An event for a subject whose last sequence is `expected` (0: the subject is new)."""
+
+    subject: str
+    event: Event
+    expected: int
+
+
+class EventLog:
+    """A stream of entities' events."""
+
+    def __init__(self, client: Client, stream: str, *, ack_timeout_s: float = 2.0, patience_s: float = 10.0) -> None:
+        self._client = client
+        self._stream = stream
+        self._ack_timeout_s = ack_timeout_s
+        self._patience_s = patience_s
+
+    async def read(self, subject: str) -> list[Recorded]:
+        """All events of an entity, oldest first; events of unknown (newer) types are left out."""
+        found: list[Recorded] = []
+        start = 1
+        while True:
+            messages = await self._get_batch(subject, start)
+            for message in messages:
+                headers = message.headers or {}
+                start = int(headers["Nats-Sequence"]) + 1
+                if event := upcasts.decode(headers, message.data, subject=subject, sequence=start - 1):
+                    found.append(event)
+            if len(messages) < EVENTS_PER_READ:
+                return found
+
+    async def _get_batch(self, subject: str, start: int) -> list[Msg]:
+        inbox = self._client.new_inbox()
+        received = await self._client.subscribe(inbox)
+        query = {"seq": start, "next_by_subj": subject, "batch": EVENTS_PER_READ}
+        messages: list[Msg] = []
+        try:
+            await self._client.publish(f"$JS.API.DIRECT.GET.{self._stream}", json.dumps(query).encode(), reply=inbox)
+            while True:
+                message = await received.next_msg(timeout=self._ack_timeout_s)
+                status = (message.headers or {}).get("Status")
+                if status in ("204", "404"):  # end of batch; none at all
+                    return messages
+                if status is not None:
+                    raise Unavailable("log.unavailable", f"{self._stream}: {message.headers}")
+                messages.append(message)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unavailable("log.unavailable", f"reading {subject}: {error!r}") from error
+        finally:
+            if not self._client.is_closed:
+                await received.unsubscribe()
+
+    async def append(self, appends: Sequence[Append], *, cause: Cause, now: datetime) -> list[Recorded]:
+        """Appends all or none of these events, at most one per subject.
+
+        Raises Refused("conflict") when a subject has moved on, Unavailable when the log does not answer in
+        time. A lost acknowledgement is retried: the same event is never in the log twice.
+        """
+        recorded = [
+            Recorded(a.event, str(uuid7()), now, cause.actor, a.subject, 0, cause.command_id) for a in appends
+        ]
+        encoded = [envelope.encode(a.event, id=r.id, time=now, cause=cause) for a, r in zip(appends, recorded, strict=True)]
+        for (headers, _), append in zip(encoded, appends, strict=True):
+            headers[EXPECTED_LAST] = str(append.expected)
+            with_trace(headers)
+        deadline = asyncio.get_running_loop().time() + self._patience_s
+        while True:
+            try:
+                last = await self._send(appends, encoded)
+                break
+            except ApiError as error:
+                if error.code not in WRONG_LAST_SEQUENCE:
+                    raise Unavailable("log.unavailable", str(error)) from error
+                # Checked before de-duplication: this may be our own event, whose acknowledgement was lost.
+                stored = await self._last(appends[-1].subject)
+                if stored is None or stored[0] != recorded[-1].id:
+                    raise Refused("conflict", "the entity was changed in the meantime; read it again") from error
+                last = stored[1]
+                break
+            except Unavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        first = last - len(recorded) + 1
+        return [
+            Recorded(r.event, r.id, r.time, r.actor, r.subject, first + i, r.command_id) for i, r in enumerate(recorded)
+        ]
+
+    async def _send(self, appends: Sequence[Append], encoded: list[tuple[dict[str, str], bytes]]) -> int:
+        """The sequence of the last event stored."""
+        batch = str(uuid7())
+        for number, (append, (headers, data)) in enumerate(zip(appends, encoded, strict=True), 1):
+            if len(appends) > 1:
+                headers |= {BATCH_ID: batch, BATCH_SEQUENCE: str(number)}
+            if number < len(appends):
+                await self._client.publish(append.subject, data, headers=headers)
+        if len(appends) > 1:
+            headers |= {BATCH_COMMIT: "1"}
+        answer = await jetstream.request(
+            self._client, appends[-1].subject, data, headers=headers, timeout_s=self._ack_timeout_s
+        )
+        return int(answer["seq"])
+
+    async def _last(self, subject: str) -> tuple[str, int] | None:
+        """Id and sequence of the last event of a subject."""
+        try:
+            message = await self._client.request(
+                f"$JS.API.DIRECT.GET.{self._stream}.{subject}", b"", timeout=self._ack_timeout_s
+            )
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Unavailable("log.unavailable", f"reading {subject}: {error!r}") from error
+        headers = message.headers or {}
+        if headers.get("Status") == "404":
+            return None
+        return headers.get(envelope.ID, ""), int(headers["Nats-Sequence"])

@@ -1,0 +1,55 @@
+"""`/healthz` (the process lives), `/readyz` (it can do its work now, and if not, why), `/metrics` (Prometheus)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], str | None]
+"""None when all is well, else what is missing, in words."""
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Health:
+    """Named checks; ready when all of them are content."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Check] = {}
+
+    def add(self, name: str, check: Check) -> None:
+        self._checks[name] = check
+
+    def missing(self) -> dict[str, str]:
+        return {name: why for name, check in self._checks.items() if (why := check()) is not None}
+
+    def answer(self, path: str) -> tuple[int, str, bytes] | None:
+        """Status, content type and body, or None for a path that is not ours."""
+        if path == "/healthz":
+            return 200, "application/json", b'{"status":"ok"}'
+        if path == "/readyz":
+            missing = self.missing()
+            body = {"status": "not ready" if missing else "ready", "missing": missing}
+            return 503 if missing else 200, "application/json", json.dumps(body).encode()
+        if path == "/metrics":
+            return 200, CONTENT_TYPE_LATEST, generate_latest()
+        return None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """An ASGI app for services that have no other HTTP listener."""
+        if scope["type"] != "http":
+            return
+        status, content_type, body = self.answer(scope["path"]) or (404, "text/plain", b"not found")
+        headers = [(b"content-type", content_type.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def server(health: Health, host: str, port: int) -> uvicorn.Server:
+    """A listener for these answers; its signals are the service's own business."""
+    config = uvicorn.Config(health, host=host, port=port, log_level="warning", lifespan="off", access_log=False)
+    return uvicorn.Server(config)

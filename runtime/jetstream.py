@@ -1,0 +1,74 @@
+"""The few JetStream API calls that we use, as plain requests with errors that have a family."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+
+from contracts.failures import Unavailable
+
+NO_MESSAGE = 10037
+STREAM_NOT_FOUND = 10059
+WRONG_LAST_SEQUENCE = (10071, 10164)  # a plain append, and one within an atomic batch
+DUPLICATE_IN_BATCH = 10201
+
+
+class ApiError(Exception):
+    """JetStream answered with an error; `code` is its err_code."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The answer of the JetStream API or of a publish; raises ApiError."""
+    answer: dict[str, Any] = json.loads(data)
+    if error := answer.get("error"):
+        raise ApiError(error.get("err_code", 0), error.get("description", "unknown error"))
+    return answer
+
+
+async def request(
+    client: Client,
+    subject: str,
+    body: bytes | dict[str, Any] = b"",
+    *,
+    headers: dict[str, str] | None = None,
+    timeout_s: float = 5.0,
+) -> dict[str, Any]:
+    """One API call. Raises ApiError, or Unavailable("log.unavailable") when nobody answers in time."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    try:
+        answer = await client.request(subject, data, timeout=timeout_s, headers=headers)
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise Unavailable("log.unavailable", f"{subject}: {error!r}") from error
+    return parse(answer.data)
+
+
+async def stream_state(client: Client, stream: str) -> StreamState:
+    """Where a stream begins and ends, and when it was created (its epoch)."""
+    info = await request(client, f"$JS.API.STREAM.INFO.{stream}")
+    state = info["state"]
+    return StreamState(info["created"], state["first_seq"], state["last_seq"])
+
+
+class StreamState:
+    __slots__ = ("created", "first", "last")
+
+    def __init__(self, created: str, first: int, last: int) -> None:
+        self.created = created
+        self.first = first
+        self.last = last
+
+
+def parse_time(value: str) -> datetime:
+    """A time of the server's (RFC 3339, up to nanoseconds) in microseconds."""
+    body, fraction = value.rstrip("Z"), ""
+    if "." in body:
+        body, fraction = body.split(".")
+    return datetime.fromisoformat(f"{body}.{fraction[:6]:0<6}+00:00")

@@ -1,0 +1,108 @@
+"""Logs (JSON with trace ids), traces and metrics, the same for every service.
+
+Traces and metrics leave by OTLP when the standard variables ask for it (`OTEL_EXPORTER_OTLP_ENDPOINT`);
+`/metrics` is always there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from contracts.envelope import TRACEPARENT
+
+tracer = trace.get_tracer("hybridmq")
+meter = metrics.get_meter("hybridmq")
+_propagator = TraceContextTextMapPropagator()
+LINKS_MAX = 128  # what the SDK keeps of a batch's links
+
+
+def set_up(service: str, level: str = "INFO") -> None:
+    """Once per process, before anything logs."""
+    resource = Resource.create({SERVICE_NAME: f"hybridmq-{service}"})
+    provider = TracerProvider(resource=resource)
+    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()]))
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_trace,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format='{"level":"%(levelname)s","event":"%(message)s"}')
+
+
+def log(**bound: Any) -> structlog.stdlib.BoundLogger:
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(**bound)
+    return logger
+
+
+def _add_trace(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = format(context.trace_id, "032x")
+        event["span_id"] = format(context.span_id, "016x")
+    return event
+
+
+def traceparent() -> str | None:
+    """The current span as a W3C `traceparent`, or None outside any."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get(TRACEPARENT)
+
+
+def with_trace(headers: dict[str, str]) -> dict[str, str]:
+    """The same headers, with the current trace in them."""
+    _propagator.inject(headers)
+    return headers
+
+
+def remote_context(value: str) -> SpanContext:
+    """The span that a `traceparent` names; invalid (`is_valid` false) where it cannot be read."""
+    context = _propagator.extract({TRACEPARENT: value})
+    return trace.get_current_span(context).get_span_context()
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    parent: Mapping[str, str] | None = None,
+    links: list[str] | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    **attributes: str | int | float | bool,
+) -> Iterator[Span]:
+    """A span; `parent` are the headers that the work came with, `links` the traceparents of a batch."""
+    context = _propagator.extract(parent) if parent and parent.get(TRACEPARENT) else None
+    linked = [Link(remote_context(value)) for value in (links or [])[:LINKS_MAX]]
+    with tracer.start_as_current_span(name, context=context, links=linked, kind=kind, attributes=attributes) as current:
+        yield current
+
+
+def mark_failed(current: Span, reason: str) -> None:
+    current.set_status(Status(StatusCode.ERROR, reason))

@@ -1,0 +1,97 @@
+"""Calls between services: requests and answers of `contracts.calls.Call`, over FastStream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import nats.errors
+from faststream import AckPolicy
+from faststream.nats import NatsBroker, NatsMessage
+from opentelemetry.trace import SpanKind
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import from_json, to_json
+
+from contracts import failures
+from contracts.calls import AnswerT, Call, RequestT
+from contracts.failures import Failure, Refused, Unavailable
+from runtime.bus import Bus
+from runtime.observe import log, mark_failed, meter, span, with_trace
+
+_log = log(part="rpc")
+_duration = meter.create_histogram("hybridmq.call.duration", unit="s", description="Time to answer a call")
+CONCURRENT_MAX = 64  # requests of one kind under way in one process; more wait in the subscription
+
+
+def _reveal(value: Any) -> Any:
+    """Secrets go over the bus in plain text (TLS between hosts), and nowhere else."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    raise TypeError(f"cannot encode {type(value).__name__}")
+
+
+def encode(model: BaseModel) -> bytes:
+    return to_json(_plain(model.model_dump(mode="python")), fallback=_reveal)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+async def call(bus: Bus, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
+    """The answer. Raises the failure that the other side answered with, or Unavailable("service.unavailable")."""
+    with span(f"call {what.subject}", kind=SpanKind.CLIENT):
+        try:
+            reply = await bus.client.request(
+                what.subject, encode(request), timeout=what.timeout_s, headers=with_trace({})
+            )
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Unavailable("service.unavailable", f"{what.subject} did not answer; try again") from error
+        body = from_json(reply.data)
+        if "failure" in body:
+            raise failures.from_dict(body["failure"])
+        return what.answer.model_validate(body["ok"])
+
+
+def serve(
+    broker: NatsBroker,
+    what: Call[RequestT, AnswerT],
+    handler: Callable[[RequestT], Awaitable[AnswerT]],
+    *,
+    queue: str,
+) -> None:
+    """Answers a call in one of the replicas (`queue` is the service's name)."""
+
+    async def answer(message: NatsMessage) -> bytes:
+        started = time.perf_counter()
+        outcome = "ok"
+        with span(f"serve {what.subject}", parent=message.headers, kind=SpanKind.SERVER) as current:
+            try:
+                request = what.request.model_validate_json(message.body)
+                return b'{"ok":' + encode(await handler(request)) + b"}"
+            except Failure as failure:
+                outcome = failure.code
+                return to_json({"failure": failure.as_dict()})
+            except ValidationError as error:
+                outcome = "request.invalid"
+                problem = error.errors(include_input=False, include_context=False)[0]
+                field = ".".join(str(part) for part in problem["loc"])
+                return to_json({"failure": Refused(outcome, problem["msg"], field=field).as_dict()})
+            except Exception as error:  # a defect: logged with its trace, answered so that the caller can go on
+                outcome = "internal"
+                mark_failed(current, repr(error))
+                _log.exception("a call failed", subject=what.subject)
+                return to_json({"failure": Unavailable("internal", "see the service's log").as_dict()})
+            finally:
+                _duration.record(time.perf_counter() - started, {"call": what.subject, "outcome": outcome})
+
+    broker.subscriber(
+        what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL
+    )(answer)
