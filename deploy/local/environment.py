@@ -29,7 +29,12 @@ def admin_key(secrets: Secrets) -> str:
 
 def provision(nats: NatsServer) -> Environment:
     """For `python -m runtime.provision`."""
-    return {**_nats_user(nats, "provision"), **_hosted_mqtt(nats)}
+    return {
+        **_nats_user(nats, "provision"),
+        **_hosted_mqtt(nats),
+        # The rest is for the server's own MQTT streams, which reserve nothing.
+        "STORAGE_BYTES": str(nats.storage_bytes * 9 // 10),
+    }
 
 
 def migrate(urls: DatabaseUrls) -> Environment:

@@ -50,6 +50,7 @@ class NatsServer:
     ) -> None:
         self.ports = ports
         self._folder = state
+        self._store = state / "jetstream"
         self._durable = durable
         self.seeds = NatsSeeds(
             platform={name: secrets.user_seed(f"nats-platform-{name}") for name in PLATFORM_USERS},
@@ -84,6 +85,11 @@ class NatsServer:
     @property
     def mqtt_ws_url(self) -> str:
         return f"ws://{LOOPBACK}:{self.ports.websocket}/mqtt"
+
+    @property
+    def storage_bytes(self) -> int:
+        """What all streams together may take."""
+        return store_limit(self._store)
 
     def start(self) -> None:
         """Returns when the server answers, JetStream included; starting a running one changes nothing."""
@@ -121,13 +127,12 @@ class NatsServer:
         return healthy and accepts(self.ports.mqtt) and accepts(self.ports.websocket)
 
     def _config(self) -> NatsConfig:
-        store = self._folder / "jetstream"
         devices = {name: held for name, held in DEVICES_USERS.items() if name != DEVICES_MQTT_USER}
         return NatsConfig(
             server_name="hybridmq",
-            store=store,
+            store=self._store,
             ports=self.ports,
-            max_file_store=store_limit(store),
+            max_file_store=self.storage_bytes,
             platform_users=_by_key(self.seeds.platform, PLATFORM_USERS),
             sys_users=_by_key(self.seeds.sys, SYS_USERS),
             devices_users=_by_key(self.seeds.devices, devices),

@@ -1,0 +1,75 @@
+# Everything a person does with this repository; `make` alone lists it. Needs Python >= 3.11 and nothing else.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check format bench faults lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+ARGS ?=
+
+help: ## Lists what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/local.stamp ## Creates .venv with what running needs (again only when the lock changed)
+
+run: .venv/local.stamp ## Starts the whole platform on this machine until Ctrl-C
+	@exec $(BIN)/python -m deploy.local
+
+demo: .venv/local.stamp ## Simulated devices publish to the running platform (ARGS="--devices 20 --rate 50")
+	@exec $(BIN)/python -m deploy.local.devices $(ARGS)
+
+test: .venv/dev.stamp ## All tests, against real servers (TESTS=path, ARGS="pytest options")
+	@tests/support/install.sh
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS) $(TESTS)
+
+check: .venv/dev.stamp ## Lint, format, types, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp ## Formats, and repairs what lint can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/dev.stamp ## Measures what DESIGN promises (ARGS=…)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+faults: .venv/dev.stamp ## Kills, pauses and fills things under load; LONG=1 for the long set
+	@tests/support/install.sh
+	LONG=$(LONG) $(BIN)/python -m pytest -p no:xdist -m faults --timeout 7200 $(ARGS) tests/faults
+
+lock: .venv/bin/uv ## Writes the lock files from pyproject.toml
+	$(call compile,requirements-dev.lock,gateway credentials ingest telemetry local dev)
+	$(call compile,requirements-local.lock,gateway credentials ingest telemetry local,--constraint requirements-dev.lock)
+	$(call compile,requirements.lock,gateway credentials ingest telemetry,--constraint requirements-dev.lock)
+
+clean: ## Removes what was built; the state in .local stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
+
+define compile
+$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	--python-version 3.11 pyproject.toml $(addprefix --extra ,$(2)) $(3) --output-file $(1)
+endef
+
+# What is installed is what the lock's checksum says: a stamp's content, so that a mere checkout installs nothing.
+define install
+@sum=$$(sha256sum $(1) | cut -d ' ' -f 1); \
+if [ "$$(cat $@ 2>/dev/null)" != "$$sum" ]; then \
+	[ -x $(BIN)/python ] || { echo "Creating .venv" && $(PYTHON) -m venv .venv; } || exit 1; \
+	echo "Installing $(1)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(1) || exit 1; \
+	echo "$$sum" >$@; \
+else touch $@; fi
+endef
+
+.venv/local.stamp: requirements-local.lock
+	$(call install,requirements-local.lock)
+
+.venv/dev.stamp: requirements-dev.lock
+	$(call install,requirements-dev.lock)
+
+.venv/bin/uv: | .venv/local.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
