@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from uuid_utils import uuid7
 
 from contracts.failures import Unavailable
-from runtime import jetstream
+from runtime import fast_parser, jetstream
+from runtime.fast_parser import HotSubscription
 from runtime.jetstream import STREAM_NOT_FOUND, ApiError
 from runtime.observe import log
 
@@ -33,11 +33,16 @@ EXPIRES_S = 30.0
 
 class Entry(NamedTuple):
     subject: str
-    headers: dict[str, str] | None
+    raw_headers: bytes  # as they came, `NATS/1.0…`; empty without any
     data: bytes
     sequence: int
     time_ns: int  # when the stream stored it
     pending: int  # messages behind it at the server
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Parsed anew at each look: hot paths read the raw ones."""
+        return fast_parser.headers(self.raw_headers) if self.raw_headers else {}
 
 
 class Pull:
@@ -62,11 +67,11 @@ class Pull:
         self._asked = 0  # messages that the server may still send
         self._consumer = ""
         self._consumer_sequence = 0
-        self._received = start - 1  # last sequence taken from the server
         self._last_sign = 0.0
         self._broken: str | None = "not started"
         self._arrived = asyncio.Event()
-        self._subscription: object | None = None
+        self._subscription: HotSubscription | None = None
+        self._requests: set[asyncio.Task[None]] = set()
         self._reconnects = 0
 
     async def next_batch(self, count: int, *, timeout_s: float | None = None) -> list[Entry]:
@@ -99,7 +104,7 @@ class Pull:
     async def close(self) -> None:
         """Ends the subscription; the server drops the consumer by itself."""
         if self._subscription is not None and not self._client.is_closed:
-            await self._subscription.unsubscribe()  # type: ignore[attr-defined]
+            await self._subscription.unsubscribe()
         self._subscription = None
 
     def _check(self) -> None:
@@ -114,7 +119,6 @@ class Pull:
         await self.close()
         self._queue.clear()
         self._queued_bytes, self._asked, self._consumer_sequence = 0, 0, 0
-        self._received = self._next - 1
         self._reconnects = self._client.stats["reconnects"]
         self._consumer = f"{self._name}-{uuid7().hex[-12:]}"
         config = {
@@ -141,12 +145,7 @@ class Pull:
                 raise
             raise Unavailable("log.unavailable", f"consumer of {self._stream}: {error}") from error
         self._inbox = self._client.new_inbox()
-        self._subscription = await self._client.subscribe(
-            self._inbox,
-            cb=self._on_message,
-            pending_msgs_limit=self._messages_max * 2,
-            pending_bytes_limit=self._bytes_max * 4,
-        )
+        self._subscription = await fast_parser.subscribe(self._client, self._inbox, self._on_message)
         self._broken = None
         self._last_sign = time.monotonic()
         await self._top_up()
@@ -166,18 +165,16 @@ class Pull:
             f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}", json.dumps(body).encode(), reply=self._inbox
         )
 
-    async def _on_message(self, message: Msg) -> None:
+    def _on_message(self, subject: bytes, reply: bytes, raw_headers: bytes, data: bytes) -> None:
         self._last_sign = time.monotonic()
-        headers = message.headers
-        if headers is not None and not message.data and (status := headers.get("Status")) is not None:
-            await self._on_status(status, headers)
+        if not data and raw_headers[8:9] == b" ":  # NATS/1.0 408 Request Timeout
+            self._on_status(fast_parser.headers(raw_headers))
             return
-        # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>, counted from the
-        # end: with a domain there are more tokens in front
-        tokens = message.reply.split(".")
-        if len(tokens) > 9:  # the form with domain and account has a random token at the end
-            tokens = tokens[:-1]
-        sequence, consumer_sequence = int(tokens[-4]), int(tokens[-3])
+        # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>; the form with
+        # domain and account has two tokens more in front and a random one at the end
+        tokens = reply.split(b".")
+        first = 5 if len(tokens) == 9 else 7
+        sequence, consumer_sequence = int(tokens[first]), int(tokens[first + 1])
         self._asked -= 1
         if self._broken is not None:
             return
@@ -186,17 +183,21 @@ class Pull:
             self._arrived.set()
             return
         self._consumer_sequence = consumer_sequence
-        self._received = sequence
-        self._queue.append(Entry(message.subject, headers, message.data, sequence, int(tokens[-2]), int(tokens[-1])))
-        self._queued_bytes += len(message.data)
+        self._queue.append(
+            Entry(subject.decode(), raw_headers, data, sequence, int(tokens[first + 2]), int(tokens[first + 3]))
+        )
+        self._queued_bytes += len(data)
         self._arrived.set()
 
-    async def _on_status(self, status: str, headers: dict[str, str]) -> None:
+    def _on_status(self, headers: dict[str, str]) -> None:
+        status = headers["Status"]
         if status == "100":  # heartbeat
             return
         self._asked -= int(headers.get("Nats-Pending-Messages", 0))
         if status in ("404", "408"):  # that pull request is over; the next one takes its place
-            await self._top_up()
+            request = asyncio.create_task(self._top_up())
+            self._requests.add(request)
+            request.add_done_callback(self._requests.discard)
             return
         self._broken = f"{status} {headers.get('Description', '')}"
         self._arrived.set()

@@ -1,0 +1,119 @@
+"""Activity: what happened, for the people of an organization, into the ACTIVITY stream; never twice."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from uuid_utils import uuid7
+
+from contracts import envelope, subjects
+from contracts.activity import ActivityRecorded
+from contracts.envelope import Cause
+from contracts.failures import Unavailable
+from runtime import jetstream
+from runtime.bus import Bus
+from runtime.jetstream import ApiError
+from runtime.log_writer import MESSAGE_ID, LogWriter, Stored
+from runtime.observe import log, with_trace
+
+_log = log(part="activity")
+ATTEMPTS = 3
+RETRY_S = 0.2
+QUEUE_MAX = 10_000  # a flood of refusals is thinned out before it comes here; this bounds what is left of it
+
+
+def _encoded(
+    bus: Bus, organization: str, event: ActivityRecorded, actor: str, id: str | None, at: datetime | None
+) -> tuple[str, dict[str, str], bytes]:
+    id = id or str(uuid7())
+    cause = Cause(actor, bus.name)
+    headers, data = envelope.encode(event, id=id, time=at or datetime.now(UTC), cause=cause)
+    headers[MESSAGE_ID] = id
+    return subjects.activity(organization, event.kind), with_trace(headers), data
+
+
+async def record(
+    bus: Bus,
+    organization: str,
+    event: ActivityRecorded,
+    actor: str,
+    *,
+    id: str | None = None,
+    at: datetime | None = None,
+) -> None:
+    """Returns when the stream has it. Raises Unavailable("log.unavailable") after a few tries.
+
+    The same `id` is stored once (within the stream's duplicate window); `at` is when it happened, else now.
+    """
+    subject, headers, data = _encoded(bus, organization, event, actor, id, at)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            await jetstream.request(bus.client, subject, data, headers=headers, timeout_s=2.0)
+        except ApiError as error:
+            raise Unavailable("log.unavailable", f"{subject}: {error}") from error
+        except Unavailable:
+            if attempt == ATTEMPTS:
+                raise
+            await asyncio.sleep(RETRY_S)
+        else:
+            return
+
+
+class ActivityLog:
+    """The same in the background, for whoever cannot wait; `run()` is its task.
+
+    Memory is bounded: when the stream is away for long, the rest is counted, and the count is recorded.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._writer = LogWriter(bus.client, queue_messages_max=QUEUE_MAX)
+        self._left_out: dict[str, int] = {}  # by organization
+
+    def note(
+        self,
+        organization: str,
+        event: ActivityRecorded,
+        actor: str,
+        *,
+        id: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Is stored soon, in this order."""
+        if not self._write(organization, event, actor, id, at):
+            self._left_out[organization] = self._left_out.get(organization, 0) + 1
+
+    async def run(self) -> None:
+        """Writes until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._writer.run())
+            tasks.create_task(self._confess())
+
+    async def _confess(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            for organization, count in list(self._left_out.items()):
+                event = ActivityRecorded(
+                    kind="activity.left-out",
+                    status="failed",
+                    summary=f"{count} entries could not be stored: the activity log was away",
+                    details={"count": count},
+                )
+                if self._write(organization, event, self._bus.name, None, None):
+                    del self._left_out[organization]
+
+    def _write(
+        self, organization: str, event: ActivityRecorded, actor: str, id: str | None, at: datetime | None
+    ) -> bool:
+        try:
+            written = self._writer.write(*_encoded(self._bus, organization, event, actor, id, at))
+        except Unavailable:
+            return False
+        written.add_done_callback(_report)
+        return True
+
+
+def _report(written: asyncio.Future[Stored]) -> None:
+    if not written.cancelled() and (error := written.exception()) is not None:
+        _log.error("an activity entry was refused by the log", error=str(error))
