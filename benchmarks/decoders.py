@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
-from contracts.decoders import REGISTRY, Message
+from contracts.decoders import REGISTRY, Decoded, Message
 
 FLOOD = (
     b'{"deviceId":"d7","timestamp":"2026-03-01T10:00:00Z",'
@@ -43,7 +45,7 @@ def main() -> dict[str, float]:
     return result
 
 
-def _seconds(decode, messages, settings):  # type: ignore[no-untyped-def]
+def _seconds(decode: Callable[[Message, Any], Decoded], messages: list[Message], settings: Any) -> float:
     gc.collect()
     gc.freeze()  # the prepared messages are no part of what is measured
     start = time.process_time()

@@ -13,6 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Below the first bound a number counts seconds (until the year 5138), below the next milliseconds, and so on:
 # as milliseconds that bound is March 1973, before any device, and so for the others.
 SECONDS_BELOW, MILLISECONDS_BELOW, MICROSECONDS_BELOW = 1e11, 1e14, 1e17
+_iso = datetime.fromisoformat
 _NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)([.,]\d{1,30})?\s?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
@@ -24,7 +25,14 @@ def device_time(value: Any, received: datetime) -> tuple[datetime, int]:
     if value is None:
         return received, 0
     try:
-        time = parse(value)
+        # The usual form, by the quick way; the positions tell it from ISO 8601's other forms.
+        if type(value) is str and value[16:17] == ":" and value[7] == "-" and value[-1] == "Z":
+            try:
+                time = _iso(value)
+            except ValueError:
+                time = _parse(value)
+        else:
+            time = _parse(value)
     except (ValueError, OverflowError):
         return received, UNPARSABLE
     if time - received > AHEAD_MAX:
@@ -32,13 +40,10 @@ def device_time(value: Any, received: datetime) -> tuple[datetime, int]:
     return time, 0
 
 
-def parse(value: Any) -> datetime:
+def _parse(value: Any) -> datetime:
     """An aware UTC time; ValueError or OverflowError where `value` is none."""
     kind = type(value)
     if kind is str:
-        # The usual form, by the quick way; positions tell it from ISO 8601's other forms.
-        if value[-1:] == "Z" and value[16:17] == ":" and value[7] == "-" and value[17:19] != "60":
-            return datetime.fromisoformat(value)
         return _from_text(value.strip())
     if kind is int or kind is float:
         return _from_number(value)

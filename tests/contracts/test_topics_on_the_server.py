@@ -5,6 +5,8 @@ from itertools import product
 
 import nats
 import paho.mqtt.client as mqtt
+from nats.aio.msg import Msg
+from paho.mqtt.enums import CallbackAPIVersion
 
 from contracts.topics import filter_to_subjects, from_subject, matches, to_subject
 
@@ -33,7 +35,7 @@ async def _received(server: tuple[str, int], subscriptions: list[tuple[str, ...]
     collected: list[dict[str, str]] = [{} for _ in subscriptions]
     for seen, subjects in zip(collected, subscriptions, strict=True):
 
-        async def note(message: nats.aio.msg.Msg, seen: dict[str, str] = seen) -> None:
+        async def note(message: Msg, seen: dict[str, str] = seen) -> None:
             topic = message.data.decode(errors="replace")
             if message.headers and "Nmqtt-Pub" in message.headers and topic != "end":
                 assert topic not in seen, f"{topic} came twice"
@@ -42,7 +44,7 @@ async def _received(server: tuple[str, int], subscriptions: list[tuple[str, ...]
         for subject in subjects:
             await connection.subscribe(subject, cb=note)
 
-    async def end(message: nats.aio.msg.Msg) -> None:
+    async def end(message: Msg) -> None:
         ended.set()
 
     await connection.subscribe("the.end", cb=end)
@@ -54,7 +56,7 @@ async def _received(server: tuple[str, int], subscriptions: list[tuple[str, ...]
 
 
 def _publish(port: int) -> None:
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
     client.connect("127.0.0.1", port)
     client.loop_start()
     for topic in TOPICS:
