@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.local import environment
+from deploy.local.environment import SERVICES, ServicePorts
 from deploy.local.nats import NatsServer
 from deploy.local.nats_config import NatsPorts
 from deploy.local.ports import free_port
@@ -19,9 +20,11 @@ from deploy.local.secrets import Secrets
 from deploy.local.stack import ROOT, Stack
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.mosquitto import Mosquitto, find_mosquitto
+from tests.support.service import Service
 
 MakeNats = Callable[[], NatsServer]
 MakeMosquitto = Callable[..., Mosquitto]
+RunService = Callable[..., Service]
 
 TEST_SETTINGS = {"shared_buffers": "64MB", "max_wal_size": "1GB"}
 
@@ -101,6 +104,29 @@ def database(postgres_server: Postgres, migrated_template: str) -> Iterator[Data
     postgres_server.create_database(name, template=migrated_template)
     yield postgres_server.urls(name)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def run_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunService]:
+    """Runs `python -m services.<name>` against these servers, ready when it returns; ends with the module.
+
+    Keyword arguments are further environment variables.
+    """
+    folder = tmp_path_factory.mktemp("services")
+    secrets = Secrets(folder / "secrets")
+    running: list[Service] = []
+
+    def run(name: str, nats: NatsServer, urls: DatabaseUrls | None = None, **extra: str) -> Service:
+        ports = ServicePorts(free_port(), {each: free_port() for each in SERVICES})
+        urls = urls or DatabaseUrls("unused", "unused", "unused")
+        env = environment.services(nats, urls, secrets, ports)[name]
+        running.append(Service(name, {**env, **extra}, folder / f"{name}{len(running)}.log"))
+        running[-1].start()
+        return running[-1]
+
+    yield run
+    for service in reversed(running):
+        service.process.stop()
 
 
 @pytest.fixture(scope="session")

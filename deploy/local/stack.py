@@ -104,7 +104,8 @@ class Stack:
             mqtt=self.nats.mqtt_url,
             mqtt_ws=self.nats.mqtt_ws_url,
             nats=self.nats.url,
-            database=self.postgres.urls().query.replace("+asyncpg", ""),
+            # The role that row security does not bind: whoever runs this machine may see all of it.
+            database=self.postgres.urls().projector.replace("+asyncpg", ""),
             admin_key=environment.admin_key(self._secrets),
         )
 
@@ -161,7 +162,7 @@ class Stack:
     def await_ready(self, name: str) -> None:
         """Returns when a service says that it is ready."""
         port = self._ports.http if name == "gateway" else self._ports.health[name]
-        self.services[name].await_ready(lambda: _says_ready(port), timeout_s=READY_TIMEOUT_S)
+        self.services[name].await_ready(lambda: says_ready(port), timeout_s=READY_TIMEOUT_S)
 
     def health_url(self, name: str) -> str:
         """Where a service serves /healthz, /readyz and /metrics."""
@@ -216,7 +217,8 @@ class Stack:
         return chosen
 
 
-def _says_ready(port: int) -> bool:
+def says_ready(port: int) -> bool:
+    """Whether /readyz on loopback answers 200."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/readyz")

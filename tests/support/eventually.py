@@ -4,14 +4,24 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 Answer = TypeVar("Answer")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], Answer | Awaitable[Answer]], *, timeout_s: float = 10, every_s: float = 0.02
-) -> Answer:
+    condition: Callable[[], Awaitable[Answer]], *, timeout_s: float = 10, every_s: float = 0.02
+) -> Answer: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], Answer], *, timeout_s: float = 10, every_s: float = 0.02
+) -> Answer: ...
+
+
+async def eventually(condition: Callable[[], Any], *, timeout_s: float = 10, every_s: float = 0.02) -> Any:
     """The first true answer of `condition` (plain or async); fails with its last answer after `timeout_s`.
 
     An AssertionError inside counts as "not yet"; any other exception ends the waiting.
@@ -21,10 +31,9 @@ async def eventually(
         last: object
         try:
             answer = condition()
-            settled: Answer = await answer if inspect.isawaitable(answer) else answer
-            if settled:
-                return settled
-            last = settled
+            last = await answer if inspect.isawaitable(answer) else answer
+            if last:
+                return last
         except AssertionError as not_yet:
             last = not_yet
         if time.monotonic() > deadline:

@@ -34,6 +34,7 @@ class Mosquitto:
         if binary is None:
             raise FileNotFoundError("mosquitto is not installed")
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.port = free_port()
         self.websocket_port = free_port() if websocket else None
         self.tls_port = free_port() if certificates else None
