@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
+import nats.errors
 from nats.aio.client import Client
 from uuid_utils import uuid7
 
@@ -37,7 +38,7 @@ class _Write(NamedTuple):
     subject: str
     headers: dict[str, str]
     data: bytes
-    done: asyncio.Future[Stored]
+    done: asyncio.Future[Stored] | None
 
 
 class LogWriter:
@@ -63,13 +64,20 @@ class LogWriter:
 
         Raises Unavailable("log.unavailable") at once when the queue is full.
         """
-        if len(self._queue) >= self._messages_max or self._bytes + len(data) > self._bytes_max:
-            raise Unavailable("log.unavailable", "too many messages wait for the event log; try again")
         done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Write(subject, headers, data, done))
-        self._bytes += len(data)
-        self._wake.set()
+        self._enqueue(_Write(subject, headers, data, done))
         return done
+
+    def post(self, subject: str, headers: dict[str, str], data: bytes) -> None:
+        """The same for whoever does not wait for the outcome; a message that the stream refuses is logged."""
+        self._enqueue(_Write(subject, headers, data, None))
+
+    def _enqueue(self, write: _Write) -> None:
+        if len(self._queue) >= self._messages_max or self._bytes + len(write.data) > self._bytes_max:
+            raise Unavailable("log.unavailable", "too many messages wait for the event log; try again")
+        self._queue.append(write)
+        self._bytes += len(write.data)
+        self._wake.set()
 
     @property
     def waiting(self) -> int:
@@ -90,52 +98,55 @@ class LogWriter:
         while self._queue and len(batch) < BATCH_MESSAGES_MAX and size < BATCH_BYTES_MAX:
             write = self._queue.popleft()
             self._bytes -= len(write.data)
-            if write.done.cancelled():
+            if write.done is not None and write.done.cancelled():
                 continue
             batch.append(write)
             size += len(write.data)
         return batch
 
     async def _commit_until_stored(self, batch: list[_Write]) -> None:
-        retried = False
-        while batch:
+        if len(batch) > 1:
             try:
-                if len(batch) == 1 or not retried:
-                    await self._commit(batch)
-                else:
-                    # After a doubtful try: one by one, each told apart by its id.
-                    for write in batch:
-                        if not write.done.done():
-                            await self._commit([write])
-                return
+                await self._commit_batch(batch)
             except ApiError as error:
-                if error.code == DUPLICATE_IN_BATCH:
-                    retried = True
-                    continue
-                if len(batch) == 1 or retried:
-                    for write in batch:
-                        if not write.done.done():
-                            write.done.set_exception(Unavailable("log.unavailable", str(error)))
-                    return
-                _log.warning("batch refused", error=str(error), messages=len(batch))
-                retried = True
+                if error.code != DUPLICATE_IN_BATCH:
+                    _log.warning("batch refused", error=str(error), messages=len(batch))
             except Unavailable as error:
                 _log.warning("log does not answer", error=error.detail, messages=len(batch))
-                retried = True
                 await asyncio.sleep(RETRY_S)
+            else:
+                return
+        # After a doubtful try: one by one, each told apart by its id.
+        for write in batch:
+            await self._store(write)
 
-    async def _commit(self, batch: list[_Write]) -> None:
-        if len(batch) == 1:
-            write = batch[0]
-            answer = await jetstream.request(
-                self._client, write.subject, write.data, headers=write.headers, timeout_s=self._ack_timeout_s
-            )
-            _resolve(write, Stored(int(answer["seq"]), bool(answer.get("duplicate"))))
-            return
+    async def _store(self, write: _Write) -> None:
+        client, timeout_s = self._client, self._ack_timeout_s
+        while True:
+            try:
+                answer = await jetstream.request(
+                    client, write.subject, write.data, headers=write.headers, timeout_s=timeout_s
+                )
+            except ApiError as error:
+                _log.error("message refused", error=str(error), subject=write.subject)
+                if write.done is not None and not write.done.done():
+                    write.done.set_exception(Unavailable("log.unavailable", str(error)))
+                return
+            except Unavailable as error:
+                _log.warning("log does not answer", error=error.detail, messages=1)
+                await asyncio.sleep(RETRY_S)
+            else:
+                _resolve(write, Stored(int(answer["seq"]), bool(answer.get("duplicate"))))
+                return
+
+    async def _commit_batch(self, batch: list[_Write]) -> None:
         batch_id = uuid7().hex
-        for number, write in enumerate(batch[:-1], 1):
-            headers = {**write.headers, BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)}
-            await self._client.publish(write.subject, write.data, headers=headers)
+        try:
+            for number, write in enumerate(batch[:-1], 1):
+                headers = {**write.headers, BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)}
+                await self._client.publish(write.subject, write.data, headers=headers)
+        except (nats.errors.Error, OSError) as error:  # its buffer is full: the server is away for long
+            raise Unavailable("log.unavailable", repr(error)) from error
         last = batch[-1]
         headers = {**last.headers, BATCH_ID: batch_id, BATCH_SEQUENCE: str(len(batch)), BATCH_COMMIT: "1"}
         answer = await jetstream.request(
@@ -147,5 +158,5 @@ class LogWriter:
 
 
 def _resolve(write: _Write, stored: Stored) -> None:
-    if not write.done.done():
+    if write.done is not None and not write.done.done():
         write.done.set_result(stored)

@@ -1,0 +1,82 @@
+"""QoS 0 of the hosted broker, which is in no stream of the server's: heard in the device account.
+
+Every QoS 1 and 2 message passes here too and is left alone, at the least cost: the server's own source brings
+it into MESSAGES.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from itertools import count
+
+from nats.aio.client import Client
+
+from contracts.failures import Unavailable
+from contracts.messages import NATS_MQTT_PUBLISH
+from contracts.subjects import DEVICE_PUBLISHES, hosted_message
+from runtime import fast_parser
+from runtime.log_writer import MESSAGE_ID, LogWriter
+from services.ingest import metrics
+from services.ingest.activity import Activity
+
+OVERLOAD_SAID_EVERY_S = 10.0
+# As the server writes it when the header is its own and first, which is nearly always.
+NOT_QOS0 = tuple(
+    f"NATS/1.0\r\n{NATS_MQTT_PUBLISH}:{space}{qos}".encode() for space in ("", " ") for qos in (1, 2)
+)
+
+
+class HostedQos0:
+    """Bounded: what the log cannot take in time is dropped, counted, and said to its organization."""
+
+    def __init__(self, writer: LogWriter, activity: Activity) -> None:
+        self._writer = writer
+        self._activity = activity
+        self._ids = (f"q0-{os.urandom(6).hex()}-{number}" for number in count())
+        self._dropped: Counter[str] = Counter()  # by organization, not yet said
+        self._said = 0.0
+
+    async def start(self, devices: Client) -> None:
+        await fast_parser.subscribe(devices, DEVICE_PUBLISHES, self._on_message, queue="ingest")
+
+    def _on_message(self, subject: bytes, _: bytes, headers: bytes, payload: bytes) -> None:
+        if not headers.startswith(NOT_QOS0):
+            publish = fast_parser.headers(headers).get(NATS_MQTT_PUBLISH, "")
+            if publish.startswith("0"):
+                self._take(subject.decode(), publish, payload)
+
+    def _take(self, subject: str, publish: str, payload: bytes) -> None:
+        parts = subject.split(".", 3)
+        if len(parts) < 4:
+            return  # no channel: such a publish is not captured at any QoS
+        organization, _, device, rest = parts
+        headers = {NATS_MQTT_PUBLISH: publish, MESSAGE_ID: next(self._ids)}
+        try:
+            self._writer.post(hosted_message(organization, device, rest), headers, payload)
+        except Unavailable:
+            self._drop(organization)
+            return
+        metrics.messages_in.add(1, {"source": "hosted-qos0"})
+        metrics.bytes_in.add(len(payload), {"source": "hosted-qos0"})
+
+    def _drop(self, organization: str) -> None:
+        self._dropped[organization] += 1
+        metrics.dropped.add(1, {"reason": "hosted.overload"})
+        if time.monotonic() - self._said >= OVERLOAD_SAID_EVERY_S:
+            self.say_drops()
+
+    def say_drops(self) -> None:
+        """Tells each organization how many of its messages were dropped since the last time."""
+        self._said = time.monotonic()
+        for organization, number in self._dropped.items():
+            self._activity.record(
+                organization,
+                "hosted.overload",
+                status="failed",
+                summary=f"{number} QoS 0 messages were dropped: the log could not take them in time",
+                reason="log.unavailable",
+                details={"dropped": number},
+            )
+        self._dropped.clear()

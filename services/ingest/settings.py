@@ -1,0 +1,26 @@
+"""What ingest is told by its environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import SecretStr
+
+from runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    hosted_broker: Literal["nats"] = "nats"
+    devices_nats_seed: SecretStr
+    """The nkey seed of ingest's user in the DEVICES account: it hears what devices publish."""
+    hosted_mqtt_url: str = "mqtt://127.0.0.1:1883"
+    """The hosted broker's own listener: publishes with QoS and retain go out through it."""
+    hosted_mqtt_username: str = "platform"
+    hosted_mqtt_password: SecretStr
+    allow_private_addresses: bool = False
+    """For one's own network only: tenants could reach whatever this process reaches."""
+    qos0_waiting_max: int = 20_000
+    """Hosted QoS 0 messages that may wait for the log (about 10 MB): half a second at full speed."""
+    link_inflight_max: int = 4_000
+    """Messages of one link that may wait for the log; above it its socket is not read. Brokers keep 20 to
+    1,000 unacknowledged, so that only QoS 0 and brokers without a limit come so far."""
