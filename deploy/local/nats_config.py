@@ -122,8 +122,9 @@ accounts {{
 system_account: SYS
 
 authorization {{
-  # Long enough for a reconnect storm to queue at the callout.
-  timeout: 10
+  # A question to the callout that a crash swallowed is given up after this, and the device asks again:
+  # shorter than the 5 s in which connects must work again, long enough for thousands to queue.
+  timeout: 3
   # Everybody who is not listed is a device, and the credentials service decides.
   auth_callout {{ issuer: {config.callout_issuer}, account: PLATFORM, auth_users: {json.dumps(auth_users)} }}
 }}

@@ -63,6 +63,7 @@ class Stack:
         self._state = state
         self._say = say
         self._lock = _locked(state)
+        self.run_file.unlink(missing_ok=True)  # of a run that was killed
         self._logs = state / "logs"
         self._extra = dict(extra_environment or {})
         ports = self._choose_ports({**dict.fromkeys(WANTED_PORTS, 0), **(wanted or {})})

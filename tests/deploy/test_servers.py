@@ -35,6 +35,7 @@ async def test_a_qos1_publish_over_mqtt_arrives_in_messages_with_its_partition(o
         await device.publish(f"{ORGANIZATION}/devices/d.1/telemetry", b"21.5", qos=1)
     async with platform_client(own_nats, "telemetry") as client:
         found = await eventually(lambda: _message(client, 1))
+    assert found.headers is not None
     assert found.data == b"21.5"
     assert found.headers["Nmqtt-Pub"] == "1"
     _, partition, *rest = found.headers["Nats-Subject"].split(".", 2)
