@@ -62,7 +62,7 @@ class Rows:
 
 
 def compare(reports: Sequence[Report], found: Found, qos: int) -> dict[str, int]:
-    """Counts that are all 0 in a good run; QoS 0 has no acknowledgements, there `lost` is of what was sent."""
+    """Counts that are all 0 in a good run; QoS 0 is never acknowledged, `lost` is of what was sent."""
     ranges = [range(report.first_sequence, report.first_sequence + report.sent) for report in reports]
     ours = [sequence for sequence in found.sequences if any(sequence in each for each in ranges)]
     stored = set(ours)
