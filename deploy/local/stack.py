@@ -231,7 +231,7 @@ def says_ready(port: int) -> bool:
 
 
 def _locked(state: Path) -> IO[str]:
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = (state / "lock").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
