@@ -22,7 +22,7 @@ from tests.support.certificates import Certificates, make_certificates
 from tests.support.mosquitto import Mosquitto, find_mosquitto
 from tests.support.service import Service
 
-MakeNats = Callable[[], NatsServer]
+MakeNats = Callable[..., NatsServer]
 MakeMosquitto = Callable[..., Mosquitto]
 RunService = Callable[..., Service]
 
@@ -34,10 +34,10 @@ def make_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeNats]:
     """Starts an empty nats-server with the platform's accounts; each call another."""
     servers: list[NatsServer] = []
 
-    def make() -> NatsServer:
+    def make(*, durable: bool = False) -> NatsServer:
         folder = tmp_path_factory.mktemp("nats")
         ports = NatsPorts(free_port(), free_port(), free_port(), free_port())
-        servers.append(NatsServer(folder, ports, Secrets(folder / "secrets")))
+        servers.append(NatsServer(folder, ports, Secrets(folder / "secrets"), durable=durable))
         servers[-1].start()
         return servers[-1]
 

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import urllib.request
 from pathlib import Path
 
 import asyncpg
@@ -12,9 +13,10 @@ from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from deploy.local.nats import NatsServer
+from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import DatabaseUrls, Postgres
 from deploy.local.secrets import Secrets
-from tests.conftest import MakeMosquitto
+from tests.conftest import MakeMosquitto, MakeNats
 from tests.support.clients import devices_client, mqtt_client, platform_client, platform_mqtt_client
 from tests.support.eventually import eventually
 
@@ -59,6 +61,14 @@ async def test_what_was_acknowledged_is_there_after_kill_9(own_nats: NatsServer)
             return b"before the crash" in await payloads()
 
         await eventually(arrived, timeout_s=30)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_the_durable_profile_syncs_every_write(make_nats: MakeNats, durable: bool) -> None:
+    server = make_nats(durable=durable)
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{server.ports.monitor}/jsz?config=1") as answer:
+        assert json.load(answer)["config"].get("sync_always", False) is durable
+    server.stop()
 
 
 async def test_a_service_cannot_touch_a_stream(provisioned_nats: NatsServer) -> None:
