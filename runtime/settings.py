@@ -27,15 +27,10 @@ class _Files(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value is not None}
 
 
-class BusSettings(BaseSettings):
-    """What whoever speaks to NATS needs."""
+class FileSettings(BaseSettings):
+    """Frozen, from the environment and from files."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    nats_url: str = "nats://127.0.0.1:4222"
-    """One server or several, separated by commas."""
-    nats_seed: SecretStr
-    """The nkey seed of this service's user in the PLATFORM account."""
 
     @classmethod
     def settings_customise_sources(
@@ -47,6 +42,15 @@ class BusSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, _Files(settings_cls), env_settings
+
+
+class BusSettings(FileSettings):
+    """What whoever speaks to NATS needs."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """One server or several, separated by commas."""
+    nats_seed: SecretStr
+    """The nkey seed of this service's user in the PLATFORM account."""
 
 
 class ServiceSettings(BusSettings):

@@ -1,0 +1,104 @@
+"""The read models' tables as queries see them; `migrations/` makes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+_TIME = DateTime(timezone=True)
+
+organizations = Table(
+    "organizations", metadata, Column("id", Integer, primary_key=True), Column("name", Text, nullable=False)
+)
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("organization", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+)
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("organization", Integer, nullable=False),
+    Column("first_seen", _TIME),
+    Column("last_seen", _TIME),
+    Column("messages", BigInteger, nullable=False),
+    Column("online_since", _TIME),
+    Column("online", Boolean),
+    Column("name", Text, nullable=False),
+)
+device_metrics = Table(
+    "device_metrics",
+    metadata,
+    Column("organization", Integer, nullable=False),
+    Column("device", Integer, primary_key=True),
+    Column("metric", Integer, primary_key=True),
+    Column("day", Date, nullable=False),
+)
+samples = Table(
+    "samples",
+    metadata,
+    Column("time", _TIME, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("organization", Integer, nullable=False),
+    Column("device", Integer, nullable=False),
+    Column("epoch", SmallInteger, nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("flags", SmallInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("metrics", ARRAY(Integer), nullable=False),
+    Column("numbers", ARRAY(Double), nullable=False),
+    Column("others", JSONB),
+    Column("units", JSONB),
+)
+messages = Table(
+    "messages",
+    metadata,
+    Column("received_at", _TIME, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("organization", Integer, nullable=False),
+    Column("device", Integer),
+    Column("epoch", SmallInteger, nullable=False),
+    Column("qos", SmallInteger, nullable=False),
+    Column("retain", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("failure", Text),
+)
+activity = Table(
+    "activity",
+    metadata,
+    Column("time", _TIME, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("organization", Integer, nullable=False),
+    Column("epoch", SmallInteger, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("subject", Text),
+    Column("device_id", Text),
+    Column("reason", Text),
+    Column("duration_ms", Double),
+    Column("details", JSONB, nullable=False),
+)
