@@ -76,3 +76,8 @@ def activity(organization: str, kind: str) -> str:
 
 def deadletter(organization: str, source: str) -> str:
     return f"deadletter.{organization}.{source}"
+
+
+def lease(organization: str, integration: str) -> str:
+    """Entry of the bucket LEASES: which ingest process owns an external link."""
+    return f"$KV.LEASES.{organization}.{integration}"

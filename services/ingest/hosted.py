@@ -13,13 +13,14 @@ from itertools import count
 
 from nats.aio.client import Client
 
+from contracts.activity import ActivityRecorded
 from contracts.failures import Unavailable
 from contracts.messages import NATS_MQTT_PUBLISH
 from contracts.subjects import DEVICE_PUBLISHES, hosted_message
 from runtime import fast_parser
+from runtime.activity import ActivityLog
 from runtime.log_writer import MESSAGE_ID, LogWriter
 from services.ingest import metrics
-from services.ingest.activity import Activity
 
 OVERLOAD_SAID_EVERY_S = 10.0
 # As the server writes it when the header is its own and first, which is nearly always.
@@ -31,7 +32,7 @@ NOT_QOS0 = tuple(
 class HostedQos0:
     """Bounded: what the log cannot take in time is dropped, counted, and said to its organization."""
 
-    def __init__(self, writer: LogWriter, activity: Activity) -> None:
+    def __init__(self, writer: LogWriter, activity: ActivityLog) -> None:
         self._writer = writer
         self._activity = activity
         self._ids = (f"q0-{os.urandom(6).hex()}-{number}" for number in count())
@@ -71,12 +72,13 @@ class HostedQos0:
         """Tells each organization how many of its messages were dropped since the last time."""
         self._said = time.monotonic()
         for organization, number in self._dropped.items():
-            self._activity.record(
-                organization,
-                "hosted.overload",
+            event = ActivityRecorded(
+                kind="hosted.overload",
                 status="failed",
                 summary=f"{number} QoS 0 messages were dropped: the log could not take them in time",
+                subject="integration:hosted",
                 reason="log.unavailable",
                 details={"dropped": number},
             )
+            self._activity.note(organization, event, "ingest")
         self._dropped.clear()

@@ -1,0 +1,57 @@
+"""The ingest service: every MQTT connection that the platform opens, and QoS 0 of the hosted broker."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from runtime.activity import ActivityLog
+from runtime.bus import connect_client
+from runtime.log_writer import LogWriter
+from runtime.service import main, started
+from runtime.settings import load
+from services.ingest.hosted import HostedQos0
+from services.ingest.manager import Manager
+from services.ingest.settings import Settings
+
+NAME = "ingest"
+
+
+async def run() -> None:
+    settings = load(Settings)
+    async with started(NAME, settings) as service:
+        client = service.bus.client
+        activity = ActivityLog(service.bus)
+        service.task(activity.run(), "activity")
+
+        hosted_writer = LogWriter(client, queue_messages_max=settings.qos0_waiting_max)
+        service.task(hosted_writer.run(), "hosted writer")
+        devices = await connect_client(
+            settings.nats_url, settings.devices_nats_seed.get_secret_value(), NAME, service.bus.closed
+        )
+        service.on_stop(devices.close)
+        service.health.add(
+            "devices", lambda: None if devices.is_connected else "not connected to the device account"
+        )
+        await HostedQos0(hosted_writer, activity).start(devices)
+
+        # Names are resolved in threads: a slow name server must not hold up all links.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
+        writer = LogWriter(client)
+        service.task(writer.run(), "link writer")
+        manager = Manager(
+            service.bus,
+            writer,
+            activity,
+            inflight_max=settings.link_inflight_max,
+            allow_private=settings.allow_private_addresses,
+        )
+        service.task(manager.run(), "links")
+        service.health.add("registry", lambda: None if manager.ready else "the registry is being read")
+
+        await service.bus.broker.start()
+        await service.run()
+
+
+if __name__ == "__main__":
+    main(run)

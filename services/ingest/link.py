@@ -1,0 +1,219 @@
+"""One external integration's life: own it, connect, subscribe, carry on, try again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from contracts.activity import ActivityRecorded, Status
+from contracts.failures import Failure, Refused, Unavailable
+from runtime.activity import ActivityLog
+from runtime.observe import log
+from services.ingest import backoff, metrics, network
+from services.ingest.bridge import Bridge
+from services.ingest.lease import Lease
+from services.ingest.links import Wanted
+from services.ingest.session import Identity, Session
+
+_log = log(part="link")
+State = Literal["connecting", "up", "refused", "down"]
+STEADY_S = 30.0  # a connection that held so long was none of a row of failures
+DROPS_SAID_EVERY_S = 10.0
+
+_KINDS: dict[State, tuple[str, Status]] = {
+    "up": ("link.up", "ok"),
+    "down": ("link.down", "failed"),
+    "refused": ("link.refused", "refused"),
+}
+
+
+class Link:
+    """`run()` is its task; `change()` takes new topics while it is connected."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        lease: Lease,
+        bridge: Callable[[Callable[[str, int], None]], Awaitable[Bridge]],
+        read_password: Callable[[Wanted], Awaitable[str | None]],
+        activity: ActivityLog,
+        allow_private: bool,
+    ) -> None:
+        self.wanted = wanted
+        self.session: Session | None = None  # while it is up
+        self._lease = lease
+        self._make_bridge = bridge
+        self._read_password = read_password
+        self._activity = activity
+        self._allow_private = allow_private
+        self._state: State = "connecting"
+        self._said: tuple[State, str] = ("connecting", "")
+        self._subscribed: frozenset[Any] | None = (
+            None  # by this process, in the session that the broker holds
+        )
+        self._change = asyncio.Event()
+        self._dropped: dict[str, int] = {}
+        self._drops_said = 0.0
+        metrics.link_states["connecting"] += 1
+
+    def change(self, wanted: Wanted) -> None:
+        """New topics, over the same connection."""
+        self.wanted = wanted
+        self._change.set()
+
+    async def run(self) -> None:
+        """Until cancelled: then nothing that was taken is left unstored without its broker knowing."""
+        try:
+            while True:
+                await self._lease.acquire()
+                owned = asyncio.create_task(self._lease.keep())
+                work = asyncio.create_task(self._own())
+                try:
+                    await asyncio.wait((owned, work), return_when=asyncio.FIRST_COMPLETED)
+                    if work.done():
+                        work.result()
+                    self._say("down", "", owned.result())
+                finally:
+                    for task in (work, owned):
+                        task.cancel()
+                    await asyncio.gather(work, owned, return_exceptions=True)
+                    await self._lease.release()
+        finally:
+            metrics.link_states[self._state] -= 1
+
+    async def _own(self) -> None:
+        bridge = await self._bridge()
+        attempt = 0
+        try:
+            while True:
+                begun = time.monotonic()
+                refused = False
+                try:
+                    await self._connect(bridge)
+                except Refused as failure:
+                    refused = True
+                    self._say("refused", failure.code, failure.detail)
+                except Failure as failure:
+                    self._say("down", failure.code, failure.detail)
+                if time.monotonic() - begun > STEADY_S:
+                    attempt = 0
+                await asyncio.sleep(backoff.delay(attempt, refused=refused, random=random.random))
+                attempt += 1
+        finally:
+            bridge.abandon()
+
+    async def _bridge(self) -> Bridge:
+        while True:
+            try:
+                return await self._make_bridge(self._drop)
+            except Unavailable as failure:
+                _log.warning(
+                    "window not read yet", integration=self.wanted.key.integration, error=failure.detail
+                )
+                await asyncio.sleep(1.0)
+
+    async def _connect(self, bridge: Bridge) -> None:
+        """One connection, from its beginning to its end."""
+        wanted = self.wanted
+        password = await self._read_password(wanted)
+        addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
+        network.check(wanted.settings.host, addresses, allow_private=self._allow_private)
+        connection = await network.connect(addresses, wanted.settings.port)
+        identity = Identity(wanted.client_id, password, clean=False)
+        async with Session(connection, wanted.settings, identity, bridge.take) as session:
+            if not session.resumed:
+                self._subscribed = None
+            await self._subscribe(session)
+            self.session = session
+            self._say("up", "", "connected")
+            try:
+                reason = await self._until_ended(session)
+            finally:
+                self.session = None
+        raise Unavailable("link.down", reason)
+
+    async def _until_ended(self, session: Session) -> str:
+        while True:
+            changed = asyncio.create_task(self._change.wait())
+            await asyncio.wait((changed, session.ended), return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            if session.ended.done():
+                return session.ended.result()
+            self._change.clear()
+            await self._subscribe(session)
+
+    async def _subscribe(self, session: Session) -> None:
+        """Brings the session's subscriptions to what is wanted."""
+        wanted = self.wanted
+        now = frozenset(wanted.topics)
+        if self._subscribed == now:
+            return
+        failures = await session.subscribe(wanted.topics)
+        before = (
+            {topic.filter for topic in self._subscribed} if self._subscribed is not None else wanted.formerly
+        )
+        await session.unsubscribe(sorted(before - {topic.filter for topic in now}))
+        self._subscribed = now
+        for topic, why in zip(wanted.topics, failures, strict=True):
+            if why is not None:
+                self._note(
+                    "link.subscription-refused",
+                    "refused",
+                    f"{topic.filter}: {why}",
+                    "broker.refused",
+                    {"filter": topic.filter},
+                )
+
+    def _drop(self, reason: str, count: int) -> None:
+        metrics.dropped.add(count, {"reason": f"link.{reason}"})
+        self._dropped[reason] = self._dropped.get(reason, 0) + count
+        if time.monotonic() - self._drops_said < DROPS_SAID_EVERY_S:
+            return
+        self._drops_said = time.monotonic()
+        for each, number in self._dropped.items():
+            self._note(
+                "link.dropped", "failed", f"{number} messages were not stored", each, {"dropped": number}
+            )
+        self._dropped.clear()
+
+    def _say(self, state: State, code: str, reason: str) -> None:
+        """Once per change: a broker that is away for a day is one entry."""
+        metrics.link_states[self._state] -= 1
+        metrics.link_states[state] += 1
+        self._state = state
+        if self._said == (state, code):
+            return
+        self._said = (state, code)
+        kind, status = _KINDS[state]
+        settings = self.wanted.settings
+        self._note(kind, status, reason, code or None, {"host": settings.host, "port": settings.port})
+
+    def _note(
+        self, kind: str, status: Status, summary: str, code: str | None, details: dict[str, Any]
+    ) -> None:
+        organization, integration = self.wanted.key
+        event = ActivityRecorded(
+            kind=kind,
+            status=status,
+            summary=summary,
+            subject=f"integration:{integration}",
+            reason=code,
+            details=details,
+        )
+        self._activity.note(organization, event, "ingest")
+
+
+async def forget(wanted: Wanted, password: str | None, *, allow_private: bool) -> None:
+    """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
+    with contextlib.suppress(Failure):
+        addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
+        network.check(wanted.settings.host, addresses, allow_private=allow_private)
+        connection = await network.connect(addresses, wanted.settings.port)
+        identity = Identity(wanted.client_id, password, clean=True)
+        async with Session(connection, wanted.settings, identity, lambda _, __: None):
+            pass

@@ -1,0 +1,55 @@
+"""After a restart: what a link took last, read back from MESSAGES, so that redelivered copies are known."""
+
+from __future__ import annotations
+
+import json
+
+import nats.errors
+from nats.aio.client import Client
+
+from contracts import messages
+from contracts.failures import Unavailable
+from contracts.streams import MESSAGES
+from contracts.subjects import messages_of_source
+from runtime.pull import Pull
+from services.ingest.bridge import SINCE, WINDOW
+from services.ingest.window import Window
+
+_SILENCE_S = 5.0
+
+
+async def recall(client: Client, organization: str, integration: str) -> Window:
+    """The link's window as it stood. Raises Unavailable("log.unavailable")."""
+    window = Window(WINDOW)
+    subject = messages_of_source(organization, integration)
+    try:
+        last = await client.request(
+            f"$JS.API.DIRECT.GET.{MESSAGES.name}",
+            json.dumps({"last_by_subj": subject}).encode(),
+            timeout=_SILENCE_S,
+        )
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise Unavailable("log.unavailable", f"reading {subject}: {error!r}") from error
+    headers = last.headers or {}
+    if "Status" in headers:
+        if headers["Status"] == "404":
+            return window
+        raise Unavailable("log.unavailable", f"reading {subject}: {headers}")
+    end = int(headers["Nats-Sequence"])
+    pull = Pull(client, MESSAGES.name, start=int(headers.get(SINCE, "1")), filters=(subject,), name="recall")
+    try:
+        sequence = 0
+        while sequence < end:
+            batch = await pull.next_batch(WINDOW, timeout_s=_SILENCE_S)
+            if not batch:
+                raise Unavailable("log.unavailable", f"reading {subject}: no answer")
+            for entry in batch:
+                sequence, held = entry.sequence, entry.headers
+                if messages.MID in held:
+                    message = messages.stored(entry.subject, held, entry.data, stored_at=None)  # type: ignore[arg-type]
+                    window.store(
+                        window.take(int(held[messages.MID]), message.topic, message.payload), sequence
+                    )
+    finally:
+        await pull.close()
+    return window

@@ -1,0 +1,275 @@
+"""One connection to an MQTT broker. The only place that touches aiomqtt's and paho's private attributes.
+
+What differs from aiomqtt 2.5.1 on paho 2.2.0, whose versions are pinned:
+
+- nothing is acknowledged before `acknowledge` says so. For QoS 2 that is the PUBREC: paho would send it at
+  once, and lose the message in a crash before the PUBREL;
+- what one read of the socket brings is framed here and handed on as a list (paho reads single bytes, makes an
+  object, a log line and a topic match per message: 25 µs); all other packets go to paho's own handlers;
+- reading can be paused, so that a broker without a limit is held back by TCP;
+- the socket is ours, connected to a checked address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from contracts.failures import Refused, Unavailable
+from contracts.integrations import BrokerSettings, TopicFilter
+from runtime.observe import log
+from services.ingest import frames
+from services.ingest.frames import Incoming, Malformed
+
+_log = log(part="session")
+READ_BYTES = 65_536
+SESSION_EXPIRY_S = 7 * 24 * 3600  # an outage of ours over a week-end loses nothing, if the broker agrees
+RECEIVE_MAXIMUM = 1_000
+ACK_S = 10.0
+CLOSE_S = 2.0
+
+
+class Identity(NamedTuple):
+    """Who we are to a broker, and for how long: a clean session ends with the connection."""
+
+    client_id: str
+    password: str | None
+    clean: bool
+
+
+class Session:
+    """`async with`: connected inside. `ended` resolves with the reason when the connection is over.
+
+    Entering raises Refused("broker.refused") when the broker says no, Unavailable("broker.timeout") when it
+    says nothing, Unavailable("broker.unreachable") when it hangs up.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        settings: BrokerSettings,
+        identity: Identity,
+        on_messages: Callable[[Session, list[Incoming]], None],
+        *,
+        timeout_s: float = ACK_S,
+    ) -> None:
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.resumed = False  # the broker still had our session
+        self._socket = connection
+        self._on_messages = on_messages
+        self._paused = False
+        self._five = settings.mqtt_version == "5"
+        self._rest = b""
+        self._skip = 0
+        self._published: dict[int, asyncio.Future[ReasonCode]] = {}
+        self._client = aiomqtt.Client(
+            settings.host,
+            settings.port,
+            username=settings.username,
+            password=identity.password,
+            identifier=identity.client_id,
+            protocol=aiomqtt.ProtocolVersion.V5 if self._five else aiomqtt.ProtocolVersion.V311,
+            clean_session=None if self._five else identity.clean,
+            clean_start=identity.clean if self._five else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_connect_properties(identity.clean) if self._five else None,
+            keepalive=settings.keepalive_s,
+            timeout=timeout_s,
+        )
+        inner: Any = self._client._client  # noqa: SLF001 — see above
+        self._inner = inner
+        inner.suppress_exceptions = False
+        inner._create_socket_connection = lambda: connection  # noqa: SLF001
+        inner.loop_read = self._read
+        self._aiomqtt_on_connect, self._aiomqtt_on_disconnect = inner.on_connect, inner.on_disconnect
+        inner.on_connect, inner.on_disconnect = self._on_connect, self._on_disconnect
+        inner.on_publish = self._on_publish
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._client.__aenter__()
+        except MqttConnectError as error:
+            self._abandon()
+            raise Refused("broker.refused", str(error.rc)) from error
+        except aiomqtt.MqttError as error:
+            self._abandon()
+            if "timed out" in str(error):
+                raise Unavailable("broker.timeout", "no answer to CONNECT") from error
+            raise Unavailable("broker.unreachable", str(error)) from error
+        except BaseException:
+            self._abandon()
+            raise
+        self._client._disconnected.add_done_callback(self._on_ended)  # noqa: SLF001
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.timeout = CLOSE_S
+        try:
+            with contextlib.suppress(aiomqtt.MqttError):  # a peer that does not let go is let go of
+                await self._client.__aexit__(kind, error, trace)
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._inner._sock_close()  # noqa: SLF001
+        self._socket.close()
+        if not self.ended.done():
+            self.ended.set_result("closed")
+        for waiting in self._published.values():
+            if not waiting.done():
+                waiting.set_exception(
+                    Unavailable("link.down", "the connection ended before the acknowledgement")
+                )
+
+    # what comes in
+
+    def acknowledge(self, messages: Iterable[tuple[int, int]]) -> None:
+        """Tells the broker that these (mid, QoS) are ours now; after the end of the connection, nothing."""
+        packets = b"".join([frames.acknowledgement(mid, qos) for mid, qos in messages])
+        if packets and not self.ended.done():
+            self._inner._packet_queue(frames.PUBACK, packets, 0, 0)  # noqa: SLF001
+
+    def end(self, reason: str) -> None:
+        """Nothing more is read; whoever holds the session leaves it."""
+        self.pause()
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+    def pause(self) -> None:
+        if not self._paused and not self.ended.done():
+            self._paused = True
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+
+    def resume(self) -> None:
+        if self._paused and not self.ended.done():
+            self._paused = False
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
+
+    def _read(self, *_: Any) -> MQTTErrorCode:
+        inner = self._inner
+        try:
+            data = inner._sock_recv(READ_BYTES)  # noqa: SLF001
+        except BlockingIOError:
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        except OSError:
+            data = b""
+        if not data:
+            return self._fail(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        inner._last_bytes_received = asyncio.get_running_loop().time()  # noqa: SLF001 — both are monotonic
+        try:
+            messages, others, self._rest, self._skip = frames.split(
+                self._rest + data, self._skip, five=self._five
+            )
+        except Malformed:
+            return self._fail(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+        if messages:
+            try:
+                self._on_messages(self, messages)
+            except Exception:  # noqa: BLE001 — a defect: the broker sends them again over the next connection
+                _log.exception("messages could not be taken")
+                return self._fail(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+        for command, body in others:
+            if inner._sock is None:  # noqa: SLF001 — an earlier one of them ended the connection
+                break
+            if command & 0xF0 == frames.PUBREL:
+                inner._send_pubcomp(int.from_bytes(body[:2], "big"))  # noqa: SLF001
+                continue
+            inner._in_packet.update(command=command, packet=bytearray(body), remaining_length=len(body))  # noqa: SLF001
+            try:
+                result = inner._packet_handle()  # noqa: SLF001
+            except Exception:  # noqa: BLE001 — paho takes any bytes for what they claim to be
+                result = MQTTErrorCode.MQTT_ERR_PROTOCOL
+            if result > 0:
+                return self._fail(result)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _fail(self, code: MQTTErrorCode) -> MQTTErrorCode:
+        result: MQTTErrorCode = self._inner._loop_rc_handle(code)  # noqa: SLF001
+        return result
+
+    # what goes out
+
+    async def subscribe(self, topics: Iterable[TopicFilter]) -> list[str | None]:
+        """Per filter None, or in words why the broker refused it."""
+        topics = list(topics)
+        wanted: Any
+        if self._five:
+            # Retained copies only where the subscription is new: a reconnect is no news.
+            wanted = [(topic.filter, SubscribeOptions(qos=topic.qos, retainHandling=1)) for topic in topics]
+        else:
+            wanted = [(topic.filter, topic.qos) for topic in topics]
+        codes = await self._client.subscribe(wanted)
+        return [str(code) if code.is_failure else None for code in codes]  # type: ignore[union-attr]
+
+    async def unsubscribe(self, filters: Iterable[str]) -> None:
+        if filters := list(filters):
+            await self._client.unsubscribe(filters)
+
+    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
+        """Returns when the broker has acknowledged (QoS 0: when it is on its way).
+
+        Raises Refused("broker.refused"), Unavailable("link.down"), Unavailable("broker.timeout").
+        """
+        if self.ended.done():
+            raise Unavailable("link.down", "the integration is not connected")
+        info = self._inner.publish(topic, payload, qos, retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise Unavailable("link.down", "the integration is not connected")
+        if qos == 0:
+            return
+        waiting: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
+        self._published[info.mid] = waiting
+        try:
+            async with asyncio.timeout(ACK_S - 1):
+                code = await waiting
+        except TimeoutError as error:
+            raise Unavailable("broker.timeout", f"no acknowledgement within {ACK_S - 1:g} s") from error
+        finally:
+            del self._published[info.mid]
+        if code.is_failure:
+            raise Refused("broker.refused", str(code))
+
+    # paho's callbacks
+
+    def _on_connect(self, client: Any, data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
+        self.resumed = bool(flags.session_present)
+        self._aiomqtt_on_connect(client, data, flags, code, properties)
+
+    def _on_disconnect(self, client: Any, data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
+        connected = self._client._connected  # noqa: SLF001
+        if not connected.done():  # aiomqtt would wait for a CONNACK that cannot come any more
+            connected.set_exception(aiomqtt.MqttError("the connection ended before a CONNACK"))
+            return
+        self._aiomqtt_on_disconnect(client, data, flags, code, properties)
+
+    def _on_publish(self, _: Any, __: Any, mid: int, code: ReasonCode, ___: Any) -> None:
+        waiting = self._published.get(mid)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(code)
+
+    def _on_ended(self, disconnected: asyncio.Future[None]) -> None:
+        if self.ended.done():
+            return
+        error = None if disconnected.cancelled() else disconnected.exception()
+        self.ended.set_result(str(error) if error else "closed")
+
+
+def _connect_properties(clean: bool) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 0 if clean else SESSION_EXPIRY_S
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    return properties
