@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -46,7 +46,11 @@ class Entry(NamedTuple):
 
 
 class Pull:
-    """Reads `stream` from `start` (a sequence) on; `filters` are subjects (none: all)."""
+    """Reads `stream` from `start` (a sequence) on; `filters` are subjects (none: all).
+
+    `check` is awaited behind every (re)start, before anything is handed out: what it raises, `next_batch`
+    raises. There a reader makes sure that the stream is still the one that its sequence counts in.
+    """
 
     def __init__(
         self,
@@ -58,9 +62,11 @@ class Pull:
         messages_max: int = 4000,
         bytes_max: int = 16 * 1024 * 1024,
         name: str = "pull",
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._client, self._stream, self._filters, self._name = client, stream, filters, name
         self._next = start
+        self._check_stream = check
         self._messages_max, self._bytes_max = messages_max, bytes_max
         self._queue: deque[Entry] = deque()
         self._queued_bytes = 0
@@ -144,6 +150,8 @@ class Pull:
             if error.code == STREAM_NOT_FOUND:
                 raise
             raise Unavailable("log.unavailable", f"consumer of {self._stream}: {error}") from error
+        if self._check_stream is not None:
+            await self._check_stream()  # now: a stream made anew after this loses the consumer
         self._inbox = self._client.new_inbox()
         self._subscription = await fast_parser.subscribe(self._client, self._inbox, self._on_message)
         self._broken = None
@@ -158,6 +166,7 @@ class Pull:
         self._asked += count
         body = {
             "batch": count,
+            "max_bytes": self._bytes_max - self._queued_bytes,
             "expires": int(EXPIRES_S * 1e9),
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }
@@ -194,7 +203,9 @@ class Pull:
         if status == "100":  # heartbeat
             return
         self._asked -= int(headers.get("Nats-Pending-Messages", 0))
-        if status in ("404", "408"):  # that pull request is over; the next one takes its place
+        # "Message Size Exceeds MaxBytes" is a 409, but as harmless as a time-out
+        # (that pull request is over; the next one takes its place)
+        if status in ("404", "408") or "MaxBytes" in headers.get("Description", ""):
             request = asyncio.create_task(self._top_up())
             self._requests.add(request)
             request.add_done_callback(self._requests.discard)
