@@ -51,6 +51,7 @@ class Link:
         self._read_password = read_password
         self._activity = activity
         self._allow_private = allow_private
+        self._password: str | None = None
         self._state: State = "connecting"
         self._said: tuple[State, str] = ("connecting", "")
         self._subscribed: frozenset[Any] | None = (
@@ -86,6 +87,18 @@ class Link:
         finally:
             metrics.link_states[self._state] -= 1
 
+    async def forget(self) -> None:
+        """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
+        wanted = self.wanted
+        with contextlib.suppress(Failure):
+            addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
+            network.check(wanted.settings.host, addresses, allow_private=self._allow_private)
+            connection = await network.connect(addresses, wanted.settings.port)
+            # The secret is erased with the integration: the password is the one of the last connection.
+            identity = Identity(wanted.client_id, self._password, clean=True)
+            async with Session(connection, wanted.settings, identity, lambda _, __: None):
+                pass
+
     async def _own(self) -> None:
         bridge = await self._bridge()
         attempt = 0
@@ -120,11 +133,11 @@ class Link:
     async def _connect(self, bridge: Bridge) -> None:
         """One connection, from its beginning to its end."""
         wanted = self.wanted
-        password = await self._read_password(wanted)
+        self._password = await self._read_password(wanted)
         addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
         network.check(wanted.settings.host, addresses, allow_private=self._allow_private)
         connection = await network.connect(addresses, wanted.settings.port)
-        identity = Identity(wanted.client_id, password, clean=False)
+        identity = Identity(wanted.client_id, self._password, clean=False)
         async with Session(connection, wanted.settings, identity, bridge.take) as session:
             if not session.resumed:
                 self._subscribed = None
@@ -140,8 +153,10 @@ class Link:
     async def _until_ended(self, session: Session) -> str:
         while True:
             changed = asyncio.create_task(self._change.wait())
-            await asyncio.wait((changed, session.ended), return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
+            try:
+                await asyncio.wait((changed, session.ended), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
             if session.ended.done():
                 return session.ended.result()
             self._change.clear()
@@ -206,14 +221,3 @@ class Link:
             details=details,
         )
         self._activity.note(organization, event, "ingest")
-
-
-async def forget(wanted: Wanted, password: str | None, *, allow_private: bool) -> None:
-    """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
-    with contextlib.suppress(Failure):
-        addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
-        network.check(wanted.settings.host, addresses, allow_private=allow_private)
-        connection = await network.connect(addresses, wanted.settings.port)
-        identity = Identity(wanted.client_id, password, clean=True)
-        async with Session(connection, wanted.settings, identity, lambda _, __: None):
-            pass

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 
 from contracts import subjects, upcasts
-from contracts.failures import Failure, Unavailable, Unprocessable
+from contracts.failures import Unavailable, Unprocessable
 from contracts.integrations import READ_SECRET, ReadSecret
 from runtime import rpc
 from runtime.activity import ActivityLog
@@ -18,7 +17,7 @@ from runtime.observe import log
 from runtime.pull import Entry, Pull
 from services.ingest.bridge import Bridge
 from services.ingest.lease import Lease
-from services.ingest.link import Link, forget
+from services.ingest.link import Link
 from services.ingest.links import Key, Links, Wanted, evolve
 from services.ingest.recall import recall
 
@@ -126,9 +125,7 @@ class Manager:
     async def _end(self, key: Key) -> None:
         """For good: the broker is not left with a session that nobody comes back to."""
         link = await self._stop(key)
-        with contextlib.suppress(Failure):
-            password = await self._read_password(link.wanted)
-            await forget(link.wanted, password, allow_private=self._allow_private)
+        await link.forget()
 
     def _chore(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]

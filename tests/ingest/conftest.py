@@ -1,4 +1,4 @@
-"""What ingest's tests share: a registry written as the credentials service writes it, its secrets, the logs."""
+"""A registry written as the credentials service writes it, its secrets, and what the logs hold."""
 
 import asyncio
 import random
@@ -61,7 +61,9 @@ class World:
         await self._append(id, IntegrationCreated, port, topics, settings)
         return id
 
-    async def change(self, id: str, port: int, *, topics: tuple[TopicFilter, ...] = (), **settings: Any) -> None:
+    async def change(
+        self, id: str, port: int, *, topics: tuple[TopicFilter, ...] = (), **settings: Any
+    ) -> None:
         await self._append(id, IntegrationChanged, port, topics, settings)
 
     async def delete(self, id: str) -> None:
