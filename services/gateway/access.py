@@ -1,0 +1,65 @@
+"""Which scope each call needs, in one place. A route that is not in the table is not served (see `app`)."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from contracts.organizations import Scope
+
+OPERATOR: Final = "operator"  # the admin key, which is no tenant's
+DEVICE: Final = "device"  # a device credential by HTTP Basic, beside an API key
+Right = Scope | Literal["operator", "device"]
+
+# Any one of these is enough; the scope `admin` is enough everywhere but for the operator's own calls.
+RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
+    ("POST", "/v1/organizations"): (OPERATOR,),
+    ("GET", "/v1/organizations"): (OPERATOR,),
+    ("DELETE", "/v1/organizations/{id}"): (OPERATOR,),
+    ("POST", "/v1/api-keys"): ("admin",),
+    ("GET", "/v1/api-keys"): ("admin",),
+    ("DELETE", "/v1/api-keys/{id}"): ("admin",),
+    ("POST", "/v1/credentials"): ("manage_credentials",),
+    ("GET", "/v1/credentials"): ("read", "manage_credentials"),
+    ("GET", "/v1/credentials/{id}"): ("read", "manage_credentials"),
+    ("POST", "/v1/credentials/{id}/revoke"): ("manage_credentials",),
+    ("GET", "/v1/integrations"): ("read", "manage_integrations"),
+    ("POST", "/v1/integrations"): ("manage_integrations",),
+    ("POST", "/v1/integrations/test"): ("manage_integrations",),
+    ("GET", "/v1/integrations/{id}"): ("read", "manage_integrations"),
+    ("PATCH", "/v1/integrations/{id}"): ("manage_integrations",),
+    ("DELETE", "/v1/integrations/{id}"): ("manage_integrations",),
+    ("POST", "/v1/integrations/{id}/test"): ("manage_integrations",),
+    ("POST", "/v1/integrations/{id}/publish"): ("publish",),
+    ("POST", "/v1/ingest"): ("publish", DEVICE),
+    ("GET", "/v1/devices"): ("read",),
+    ("GET", "/v1/devices/{id}"): ("read",),
+    ("GET", "/v1/telemetry"): ("read",),
+    ("GET", "/v1/messages"): ("read",),
+    ("GET", "/v1/activity"): ("read",),
+    ("GET", "/v1/stream"): ("read",),
+}
+
+PUBLIC: frozenset[tuple[str, str]] = frozenset(
+    ("GET", path)
+    for path in (
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/docs/{name}",
+        "/problems",
+        "/problems/{code}",
+    )
+)
+
+
+def template(path: str) -> str:
+    """A Litestar path (`/a/{id:str}`) as people and OpenAPI write it (`/a/{id}`)."""
+    return path.replace(":str}", "}").rstrip("/") or "/"
+
+
+def allowed(needed: tuple[Right, ...], scopes: tuple[Scope, ...]) -> bool:
+    """Whether a tenant's key with these scopes may make a call that needs one of `needed`."""
+    return needed != (OPERATOR,) and ("admin" in scopes or any(right in scopes for right in needed))

@@ -1,0 +1,105 @@
+"""Construction of the application: routes, guard, failures, limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.routes import HTTPRoute
+from pydantic_core import to_json
+
+from contracts.organizations import Principal
+from services.gateway import openapi
+from services.gateway.access import PUBLIC, RIGHTS, template
+from services.gateway.bodies import StrictBodies, check_content
+from services.gateway.edge import Edge
+from services.gateway.guard import authorize
+from services.gateway.parameters import check_path, check_query, command_id
+from services.gateway.problems import handle
+from services.gateway.routes import (
+    api_keys,
+    connections,
+    credentials,
+    ingest,
+    integrations,
+    operation,
+    organizations,
+    stream,
+    telemetry,
+)
+from services.gateway.settings import BODY_BYTES_MAX
+from services.gateway.state import Gateway
+
+RESOURCES = (organizations, api_keys, credentials, integrations, connections, ingest, telemetry, stream)
+
+
+@get("/openapi.json", include_in_schema=False)
+async def document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """OpenAPI 3.1 of everything under /v1."""
+    return Response(
+        request.app.state.document, media_type="application/json", headers={"cache-control": "no-cache"}
+    )
+
+
+async def _before(request: Request[Any, Any, Any]) -> None:
+    """After the guard, before anything is read."""
+    if request.method == "OPTIONS":
+        return
+    check_path(request)
+    check_query(request)
+    await check_content(request)
+
+
+def _caller(request: Request[Any, Any, Any]) -> Principal:
+    caller: Principal = request.auth
+    return caller
+
+
+def litestar(gateway: Gateway) -> Litestar:
+    """The application without its edge."""
+    app = Litestar(
+        route_handlers=[route for module in (*RESOURCES, operation) for route in module.ROUTES] + [document],
+        guards=[authorize],
+        before_request=_before,
+        dependencies={
+            "gateway": Provide(lambda: gateway, sync_to_thread=False),
+            "caller": Provide(_caller, sync_to_thread=False),
+            "command_id": Provide(command_id, sync_to_thread=False),
+        },
+        exception_handlers={Exception: handle},
+        plugins=[StrictBodies()],
+        request_max_body_size=BODY_BYTES_MAX,
+        state=State({"authenticator": gateway.keys}),
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    require_rights(app)
+    app.state.document = to_json(openapi.document(app))
+    return app
+
+
+def require_rights(app: Litestar) -> None:
+    """No route without an entry in `access`, and no entry without a route."""
+    served = {
+        (method, template(route.path_format))
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+    declared = set(RIGHTS) | PUBLIC
+    if served != declared:
+        raise RuntimeError(f"access and routes differ: {sorted(served ^ declared)}")
+
+
+def build(gateway: Gateway) -> Edge:
+    """What the server runs."""
+    settings = gateway.settings
+    return Edge(
+        litestar(gateway),  # type: ignore[arg-type]
+        requests_max=settings.requests_max,
+        timeout_s=settings.request_timeout_s,
+    )

@@ -1,0 +1,71 @@
+"""Request bodies: strict JSON into pydantic models; what does not fit is refused by field name."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from litestar import Request
+from litestar.plugins.pydantic import PydanticInitPlugin
+from litestar.utils import is_class_and_subclass
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
+
+from contracts.failures import Refused
+from services.gateway.problems import FieldError, Invalid
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+JSON, NDJSON = "application/json", "application/x-ndjson"
+
+
+class Body(BaseModel):
+    """Base of what callers send: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def decode(model: type[ModelT], value: Any) -> ModelT:
+    """The model of a JSON value, strictly: "5" is no number. Raises Invalid, never quoting the input."""
+    try:
+        return model.model_validate_json(to_json(value), strict=True)
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+def invalid(error: ValidationError, prefix: str = "") -> Invalid:
+    """Pydantic's findings by field, without the values: they may be secrets."""
+    return Invalid(
+        [
+            FieldError(field=prefix + ".".join(str(part) for part in found["loc"]), detail=_words(found))
+            for found in error.errors(include_input=False, include_context=False, include_url=False)
+        ]
+    )
+
+
+def _words(found: Any) -> str:
+    if found["type"] == "extra_forbidden":
+        return "there is no such field"
+    return str(found["msg"]).removeprefix("Value error, ")
+
+
+class StrictBodies(PydanticInitPlugin):
+    """Litestar's pydantic support, with our way of reading a body."""
+
+    @classmethod
+    def decoders(cls, validate_strict: bool = False) -> list[tuple[Any, Any]]:
+        del validate_strict  # always
+        return [(lambda annotation: is_class_and_subclass(annotation, BaseModel), decode)]
+
+
+async def check_content(request: Request[Any, Any, Any]) -> None:
+    """Before a body is read: 415 for what is neither JSON nor what the route names in `media_types`."""
+    if request.method not in ("POST", "PUT", "PATCH"):
+        return
+    handler = request.route_handler
+    if "data" not in handler.parsed_fn_signature.parameters and "media_types" not in handler.opt:
+        return
+    media_types = handler.opt.get("media_types", (JSON,))
+    sent = request.content_type[0].lower()
+    if sent not in media_types:
+        raise Refused("media_type.unsupported", f"send Content-Type: {' or '.join(media_types)}")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused("media_type.unsupported", "compressed bodies are not taken")

@@ -1,0 +1,75 @@
+"""Reads what is posted to /v1/ingest. The bytes of `payload` come through as they were sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from contracts.acl import may_publish
+from contracts.failures import Refused
+from contracts.organizations import Principal
+from services.gateway.problems import FieldError, Invalid
+from services.gateway.routes.connections import check_size, from_base64
+from services.gateway.settings import LINES_MAX
+from services.gateway.topic_space import whole
+
+_FIELD = re.compile(r"`\$\.([^`]+)`")
+_NAMED = re.compile(r"field `([^`]+)`")
+
+
+class IngestMessage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`payload` is any JSON value and is stored byte for byte; `payload_base64` carries what is no JSON."""
+
+    topic: str
+    payload: msgspec.Raw = msgspec.Raw()
+    payload_base64: str | None = None
+    qos: Literal[0, 1, 2] = 1
+
+
+class Message(NamedTuple):
+    """What is to be stored."""
+
+    topic: str  # whole
+    payload: bytes
+    qos: int
+
+
+_decode = msgspec.json.Decoder(IngestMessage).decode
+
+
+def read(body: bytes, caller: Principal, *, is_device: bool) -> Message:
+    """One message. Refused with the code and the field that is at fault."""
+    sent = _parsed(body)
+    raw = bytes(sent.payload)
+    if bool(raw) == (sent.payload_base64 is not None):
+        raise Invalid([FieldError(field="payload", detail="send `payload` or `payload_base64`")])
+    payload = check_size(raw or from_base64(sent.payload_base64 or ""))
+    topic = whole(sent.topic, caller.organization)
+    if is_device and not may_publish(caller.publish, topic):
+        raise Refused("topic.forbidden", "the credential's filters do not cover this topic", field="topic")
+    return Message(topic, payload, sent.qos)
+
+
+def lines(body: bytes) -> list[tuple[int, bytes]]:
+    """The non-empty lines of an NDJSON body with their numbers, from 1."""
+    found = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+    if not found:
+        raise Invalid([FieldError(field="", detail="the body holds no line")])
+    if len(found) > LINES_MAX:
+        raise Refused("request.too_large", f"{len(found)} lines, at most {LINES_MAX} are taken at once")
+    return found
+
+
+def _parsed(body: bytes) -> IngestMessage:
+    try:
+        body.decode()  # msgspec does not look inside what it passes through
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        words = str(error)
+        found = _FIELD.search(words) or _NAMED.search(words)
+        field = found.group(1) if found else ""
+        raise Invalid([FieldError(field=field, detail=words.partition(" - at ")[0])]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused("request.malformed", f"this is not valid JSON: {error}") from error

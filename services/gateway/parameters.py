@@ -1,0 +1,112 @@
+"""Query parameters and headers that many routes share, checked the same way everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+from litestar.typing import FieldDefinition
+
+from contracts.failures import Refused
+from services.gateway.access import template
+from services.gateway.problems import FieldError, Invalid
+
+TEXT_CHARS_MAX = 256
+CURSOR_CHARS_MAX = 512
+# RFC 3339 §5.6, with the zone that it demands.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many at most")]
+Cursor = Annotated[
+    str | None, Parameter(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before")
+]
+Text = Annotated[str | None, Parameter(max_length=TEXT_CHARS_MAX)]
+From = Annotated[
+    str | None,
+    Parameter(
+        query="from", description="Inclusive; RFC 3339 with zone", schema_extra={"format": "date-time"}
+    ),
+]
+To = Annotated[
+    str | None,
+    Parameter(query="to", description="Exclusive; RFC 3339 with zone", schema_extra={"format": "date-time"}),
+]
+CommandId = str | None
+"""A handler's parameter `command_id` takes the Idempotency-Key: it comes by `command_id` below."""
+IDEMPOTENCY_KEY = "Idempotency-Key"
+# Parameters of handlers that are no query parameters.
+INJECTED = frozenset({"gateway", "caller", "command_id", "request", "data", "body"})
+
+
+def moment(field: str, value: str | None) -> datetime | None:
+    """An RFC 3339 time; Invalid names the parameter."""
+    if value is None:
+        return None
+    if _RFC3339.fullmatch(value):
+        # Python 3.11 reads all of it but lower-case letters and more than six digits of a second
+        try:
+            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
+        except ValueError:
+            pass
+    raise Invalid(
+        [FieldError(field=field, detail="a time is RFC 3339 with a zone, like 2026-11-21T18:00:00Z")]
+    )
+
+
+def span_of(from_: str | None, to: str | None) -> tuple[datetime | None, datetime | None]:
+    """Both ends of a time range, the first before the second."""
+    first, last = moment("from", from_), moment("to", to)
+    if first is not None and last is not None and first >= last:
+        raise Invalid([FieldError(field="from", detail="it must lie before `to`")])
+    return first, last
+
+
+def query_names(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
+    """A handler's query parameters by the names that callers use."""
+    found = {}
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        source = field.kwarg_definition
+        if name in INJECTED or getattr(source, "header", None) or f"{{{name}:" in "".join(handler.paths):
+            continue
+        found[getattr(source, "query", None) or name] = field
+    return found
+
+
+def check_query(request: Request[Any, Any, Any]) -> None:
+    """Unknown and repeated query parameters are errors: a mistyped filter must not return everything."""
+    known = query_names(request.route_handler)
+    errors = []
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            errors.append(FieldError(field=name, detail="there is no such query parameter"))
+        elif not isinstance(value, str) or not value.isprintable():
+            errors.append(FieldError(field=name, detail="it holds a control character"))
+    if repeated := {name for name in request.query_params if len(request.query_params.getall(name)) > 1}:
+        errors += [FieldError(field=name, detail="it is given more than once") for name in sorted(repeated)]
+    if errors:
+        raise Invalid(errors)
+
+
+def check_path(request: Request[Any, Any, Any]) -> None:
+    """An id that no object can have is a missing object."""
+    for value in request.path_params.values():
+        if len(str(value)) > TEXT_CHARS_MAX or not str(value).isprintable():
+            raise Refused("not_found")
+
+
+def command_id(request: Request[Any, Any, Any]) -> str | None:
+    """The Idempotency-Key, scoped by organization and route, in a form that is safe anywhere."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Invalid([FieldError(field=IDEMPOTENCY_KEY, detail="it has 1 to 255 visible ASCII characters")])
+    # The whole path: revoking two credentials is two commands.
+    scope = f"{request.auth.organization}\n{request.method} {template(request.url.path)}\n{key}"
+    return hashlib.sha256(scope.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""Integrations: the hosted broker (`hosted`) and a tenant's own brokers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from litestar import delete, get, patch, post
+from pydantic import SecretStr
+
+from contracts.calls import Page
+from contracts.integrations import (
+    CHANGE_INTEGRATION,
+    CREATE_INTEGRATION,
+    DEFAULT_TOPICS,
+    DELETE_INTEGRATION,
+    GET_INTEGRATION,
+    LIST_INTEGRATIONS,
+    BrokerSettingsWithSecrets,
+    ChangeIntegration,
+    CreateIntegration,
+    DecoderChoice,
+    DeleteIntegration,
+    GetIntegration,
+    IntegrationView,
+    Topics,
+)
+from contracts.organizations import List, Name, Principal
+from services.gateway.bodies import Body
+from services.gateway.merge import changed_settings
+from services.gateway.parameters import CommandId, Cursor, Limit
+from services.gateway.state import Gateway
+
+
+class NewIntegration(Body):
+    """`settings.password` is written and never read back."""
+
+    name: Name
+    broker_type: Literal["external"] = "external"
+    settings: BrokerSettingsWithSecrets
+    topics: Topics = DEFAULT_TOPICS
+    decoder: DecoderChoice = DecoderChoice()
+
+
+class IntegrationChange(Body):
+    """What is not sent stays, in `settings` too; null takes a member of it back to its default."""
+
+    name: Name | None = None
+    settings: dict[str, Any] | None = None
+    topics: Topics | None = None
+    decoder: DecoderChoice | None = None
+
+
+@get("/v1/integrations")
+async def list_integrations(
+    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+) -> Page[IntegrationView]:
+    """List integrations; the hosted broker is one of them."""
+    query = List(organization=caller.organization, actor=caller.actor, limit=limit, cursor=cursor)
+    return await gateway.ask(LIST_INTEGRATIONS, query)
+
+
+@post("/v1/integrations")
+async def create_integration(
+    data: NewIntegration,
+    gateway: Gateway,
+    caller: Principal,
+    command_id: CommandId,
+) -> IntegrationView:
+    """Connect an external broker."""
+    organization = caller.organization
+    command = CreateIntegration(
+        organization=organization,
+        actor=caller.actor,
+        command_id=command_id,
+        name=data.name,
+        settings=data.settings.public(),
+        secrets=secrets_of(data.settings),
+        topics=data.topics,
+        decoder=data.decoder,
+    )
+    return await gateway.ask(CREATE_INTEGRATION, command)
+
+
+@get("/v1/integrations/{id:str}")
+async def get_integration(id: str, gateway: Gateway, caller: Principal) -> IntegrationView:
+    """Get an integration, without its secrets."""
+    return await gateway.ask(
+        GET_INTEGRATION, GetIntegration(organization=caller.organization, actor=caller.actor, id=id)
+    )
+
+
+@patch("/v1/integrations/{id:str}")
+async def change_integration(
+    id: str, data: IntegrationChange, gateway: Gateway, caller: Principal
+) -> IntegrationView:
+    """Change an integration; its connection follows without a restart."""
+    settings, secrets = None, {}
+    if data.settings is not None:
+        held = await gateway.ask(
+            GET_INTEGRATION, GetIntegration(organization=caller.organization, actor=caller.actor, id=id)
+        )
+        merged = changed_settings(held.settings, data.settings)
+        settings, secrets = merged.public(), secrets_of(merged)
+    command = ChangeIntegration(
+        organization=caller.organization,
+        actor=caller.actor,
+        id=id,
+        name=data.name,
+        settings=settings,
+        secrets=secrets,
+        topics=data.topics,
+        decoder=data.decoder,
+    )
+    return await gateway.ask(CHANGE_INTEGRATION, command)
+
+
+@delete("/v1/integrations/{id:str}")
+async def delete_integration(id: str, gateway: Gateway, caller: Principal) -> None:
+    """Delete an integration: its connection ends and its secrets are erased."""
+    await gateway.ask(
+        DELETE_INTEGRATION, DeleteIntegration(organization=caller.organization, actor=caller.actor, id=id)
+    )
+
+
+def secrets_of(settings: BrokerSettingsWithSecrets) -> dict[str, SecretStr]:
+    return {name: SecretStr(value) for name, value in settings.secret_fields().items()}
+
+
+ROUTES = [list_integrations, create_integration, get_integration, change_integration, delete_integration]

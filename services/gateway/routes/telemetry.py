@@ -1,0 +1,122 @@
+"""What was measured: devices, readings, raw messages, activity. Newest first."""
+
+from __future__ import annotations
+
+from litestar import get
+
+from contracts.calls import Page
+from contracts.organizations import Principal
+from contracts.telemetry import (
+    GET_DEVICE,
+    LIST_ACTIVITY,
+    LIST_DEVICES,
+    LIST_MESSAGES,
+    LIST_TELEMETRY,
+    ActivityRow,
+    DeviceDetail,
+    DeviceRow,
+    GetDevice,
+    ListActivity,
+    ListDevices,
+    ListMessages,
+    ListTelemetry,
+    MessageRow,
+    TelemetryRow,
+)
+from services.gateway.parameters import Cursor, From, Limit, Text, To, span_of
+from services.gateway.state import Gateway
+
+
+@get("/v1/devices")
+async def list_devices(
+    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+) -> Page[DeviceRow]:
+    """List devices."""
+    query = ListDevices(organization=caller.organization, limit=limit, cursor=cursor)
+    return await gateway.ask(LIST_DEVICES, query)
+
+
+@get("/v1/devices/{id:str}")
+async def get_device(id: str, gateway: Gateway, caller: Principal) -> DeviceDetail:
+    """Get a device: last seen, online, the latest value of each metric."""
+    return await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=id))
+
+
+@get("/v1/telemetry")
+async def list_telemetry(
+    gateway: Gateway,
+    caller: Principal,
+    device_id: Text = None,
+    metric: Text = None,
+    integration_id: Text = None,
+    from_: From = None,
+    to: To = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[TelemetryRow]:
+    """List readings, newest first; without arguments the last 100."""
+    first, last = span_of(from_, to)
+    query = ListTelemetry(
+        organization=caller.organization,
+        device_id=device_id,
+        metric=metric,
+        integration_id=integration_id,
+        from_=first,
+        to=last,
+        limit=limit,
+        cursor=cursor,
+    )
+    return await gateway.ask(LIST_TELEMETRY, query)
+
+
+@get("/v1/messages")
+async def list_messages(
+    gateway: Gateway,
+    caller: Principal,
+    device_id: Text = None,
+    integration_id: Text = None,
+    from_: From = None,
+    to: To = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[MessageRow]:
+    """List raw messages with their payload, newest first; `failure` says why one could not be decoded."""
+    first, last = span_of(from_, to)
+    query = ListMessages(
+        organization=caller.organization,
+        device_id=device_id,
+        integration_id=integration_id,
+        from_=first,
+        to=last,
+        limit=limit,
+        cursor=cursor,
+    )
+    return await gateway.ask(LIST_MESSAGES, query)
+
+
+@get("/v1/activity")
+async def list_activity(
+    gateway: Gateway,
+    caller: Principal,
+    kind: Text = None,
+    status: Text = None,
+    from_: From = None,
+    to: To = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[ActivityRow]:
+    """List what happened, newest first: connects, refusals, links, what was created and revoked."""
+    first, last = span_of(from_, to)
+    query = ListActivity(
+        organization=caller.organization,
+        kind=kind,
+        status=status,
+        from_=first,
+        to=last,
+        limit=limit,
+        cursor=cursor,
+    )
+    return await gateway.ask(LIST_ACTIVITY, query)
+
+
+ROUTES = [list_devices, get_device, list_telemetry, list_messages, list_activity]

@@ -1,0 +1,41 @@
+"""What the gateway is told by its environment, and its limits with the reason beside each."""
+
+from __future__ import annotations
+
+from runtime.settings import ServiceSettings
+
+
+class GatewaySettings(ServiceSettings):
+    http_host: str = "127.0.0.1"
+    http_port: int = 8000
+    public_mqtt_url: str = "mqtt://127.0.0.1:1883"
+    """What devices are told to connect to, by TCP."""
+    public_mqtt_ws_url: str = "ws://127.0.0.1:9001/mqtt"
+    """The same by WebSocket."""
+    requests_max: int = 1000
+    """Under way at once, streams apart: more are told to come again, so that memory stays bounded."""
+    request_timeout_s: float = 30.0
+    """From the first header to the answer; the slowest call between services may take 12 s."""
+    ingest_timeout_s: float = 10.0
+    """How long an HTTP ingest waits for the log before it is told to try again."""
+    streams_max: int = 500
+    """Readers of /v1/stream in this process: each holds a consumer and up to some hundred messages."""
+    streams_per_organization_max: int = 20
+    """Enough for a wall of dashboards; one tenant cannot take the others' places."""
+    stream_lasts_s: float = 300.0
+    """A reader resumes after this: so that streams follow deployments and rebalance over replicas."""
+    stream_send_s: float = 20.0
+    """A reader that takes nothing for this long is cut off; it resumes where it was."""
+
+
+KIB, MIB = 1024, 1024 * 1024
+BODY_BYTES_MAX = 64 * KIB
+"""Of ordinary requests: 100 topics and 50 filters of full length fit."""
+MESSAGE_BODY_BYTES_MAX = 384 * KIB
+"""Of requests that carry a payload: 256 KiB as base64, and what stands around it."""
+LINES_BODY_BYTES_MAX = 4 * MIB
+"""Of an NDJSON body: memory for some hundred of them at once is there."""
+LINES_MAX = 1000
+"""Of an NDJSON body: two batches of the log."""
+HEADERS_BYTES_MAX = 16 * KIB
+"""All request headers together: ours are some hundred bytes, proxies add more."""

@@ -1,0 +1,304 @@
+"""Small stand-ins for credentials, telemetry and ingest: on the real bus, with the real contracts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from contracts import credentials, integrations, organizations, telemetry
+from contracts.calls import Call, Nothing, Page
+from contracts.failures import Refused
+from contracts.organizations import ALL_SCOPES, PLATFORM, Principal, Scope
+from contracts.secrets_format import mint
+from deploy.local.nats import NatsServer
+from runtime import rpc
+from runtime.bus import Bus, connect
+from runtime.settings import BusSettings
+
+NOW = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
+ALPHA, BETA = "org_alpha00000000000", "org_beta000000000000"
+CREDENTIAL = "cred_0000000000000001"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Secrets that stay the same for the whole run: the gateway remembers them."""
+
+    alpha: str = field(default_factory=lambda: mint("key"))
+    alpha_read: str = field(default_factory=lambda: mint("key"))
+    alpha_publish: str = field(default_factory=lambda: mint("key"))
+    beta: str = field(default_factory=lambda: mint("key"))
+    operator: str = field(default_factory=lambda: mint("admin"))
+    device: str = field(default_factory=lambda: mint("dev"))
+    unknown: str = field(default_factory=lambda: mint("key"))
+
+
+KEYS = Keys()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def basic(username: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+def _principal(organization: str, name: str, *scopes: Scope) -> Principal:
+    return Principal(organization=organization, actor=f"key:key_{name}", scopes=scopes)
+
+
+@dataclass
+class Peers:
+    """What was asked is in `asked`, newest last; `answers` replaces an answer by call subject."""
+
+    buses: dict[str, Bus]
+    principals: dict[str, Principal]
+    asked: list[Any] = field(default_factory=list)
+    answers: dict[str, Callable[[Any], Awaitable[Any]]] = field(default_factory=dict)
+
+    def last(self, kind: type[Any]) -> Any:
+        """The newest request of this kind."""
+        return next(each for each in reversed(self.asked) if isinstance(each, kind))
+
+    def count(self, kind: type[Any]) -> int:
+        return sum(isinstance(each, kind) for each in self.asked)
+
+    def refuse(self, call: Call[Any, Any], failure: Exception) -> None:
+        async def answer(_: Any) -> Any:
+            raise failure
+
+        self.answers[call.subject] = answer
+
+    def _serve(self, service: str, what: Call[Any, Any], answer: Callable[[Any], Any]) -> None:
+        async def handle(request: Any) -> Any:
+            self.asked.append(request)
+            if replaced := self.answers.get(what.subject):
+                return await replaced(request)
+            return answer(request)
+
+        rpc.serve(self.buses[service].broker, what, handle, queue=service)
+
+    def serve_all(self) -> None:
+        for what, answer in _CREDENTIALS.items():
+            self._serve("credentials", what, answer)
+        self._serve("credentials", organizations.AUTHENTICATE, self._authenticate)
+        self._serve("credentials", credentials.AUTHENTICATE_DEVICE, _authenticate_device)
+        for what, answer in _TELEMETRY.items():
+            self._serve("telemetry", what, answer)
+        for what, answer in _INGEST.items():
+            self._serve("ingest", what, answer)
+
+    def _authenticate(self, request: organizations.Authenticate) -> Principal:
+        try:
+            return self.principals[request.secret]
+        except KeyError:
+            raise Refused("key.invalid", "the key is unknown, expired or revoked") from None
+
+
+def principals() -> dict[str, Principal]:
+    return {
+        KEYS.alpha: _principal(ALPHA, "alpha", "admin"),
+        KEYS.alpha_read: _principal(ALPHA, "read", "read"),
+        KEYS.alpha_publish: _principal(ALPHA, "publish", "publish"),
+        KEYS.beta: _principal(BETA, "beta", "admin"),
+        KEYS.operator: Principal(organization=PLATFORM, actor="admin", scopes=ALL_SCOPES),
+    }
+
+
+def _authenticate_device(request: credentials.AuthenticateDevice) -> Principal:
+    if (request.username, request.password) != (CREDENTIAL, KEYS.device):
+        raise Refused("connect.unknown", "no such credential, or a wrong password")
+    return Principal(
+        organization=ALPHA,
+        actor=f"device:{CREDENTIAL}",
+        scopes=(),
+        publish=(f"{ALPHA}/devices/d1/#",),
+        device_id="d1",
+    )
+
+
+def _view(request: Any, id: str = CREDENTIAL) -> dict[str, Any]:
+    """A credential that belongs to alpha."""
+    return {
+        "id": id,
+        "name": "d1",
+        "device_id": "d1",
+        "username": id,
+        "client_id": "d1",
+        "topic_prefix": request.organization,
+        "hint": "hmq_dev_abcd",
+        "publish": (f"{request.organization}/devices/d1/#",),
+        "subscribe": (f"{request.organization}/commands/d1/#",),
+        "state": "active",
+        "created_at": NOW,
+        "expires_at": None,
+    }
+
+
+def _own(request: Any, id: str) -> None:
+    if request.organization != ALPHA or request.id != id:
+        raise Refused("not_found", f"{request.id} is not here")
+
+
+def _credential(request: Any) -> credentials.CredentialView:
+    _own(request, CREDENTIAL)
+    return credentials.CredentialView(**_view(request))
+
+
+def _revoke(request: Any) -> Nothing:
+    _own(request, CREDENTIAL)
+    return Nothing()
+
+
+def _deleted(id: str) -> Callable[[Any], Nothing]:
+    def answer(request: Any) -> Nothing:
+        if request.organization not in (ALPHA, PLATFORM) or request.id != id:
+            raise Refused("not_found")
+        return Nothing()
+
+    return answer
+
+
+def _key(request: Any) -> dict[str, Any]:
+    return {
+        "id": "key_new",
+        "name": request.name,
+        "scopes": request.scopes,
+        "hint": "hmq_key_abcd",
+        "created_at": NOW,
+        "expires_at": request.expires_at,
+        "state": "active",
+    }
+
+
+def _integration(request: Any) -> integrations.IntegrationView:
+    if request.id == integrations.HOSTED:
+        return integrations.IntegrationView(
+            id="hosted", name="Hosted broker", broker_type="hosted", created_at=NOW
+        )
+    _own(request, "int_1")
+    return integrations.IntegrationView(
+        id="int_1",
+        name="plant",
+        broker_type="external",
+        settings=integrations.BrokerSettings(host="broker.example", username="u"),
+        has_secrets=("password",),
+        topics=(integrations.TopicFilter(filter="devices/+/telemetry"),),
+        created_at=NOW,
+    )
+
+
+def _created(request: Any) -> integrations.IntegrationView:
+    return integrations.IntegrationView(
+        id="int_1",
+        name=request.name,
+        broker_type="external",
+        settings=request.settings,
+        has_secrets=tuple(request.secrets),
+        topics=request.topics,
+        decoder=request.decoder,
+        created_at=NOW,
+    )
+
+
+def _changed(request: Any) -> integrations.IntegrationView:
+    held = _integration(request)
+    sent = {
+        name: value
+        for name in ("name", "settings", "topics", "decoder")
+        if (value := getattr(request, name)) is not None
+    }
+    return held.model_copy(update=sent)
+
+
+def _tested(request: integrations.TestConnection) -> integrations.ConnectionTested:
+    ok = request.settings.host != "nowhere.example"
+    step = integrations.Step(
+        name="dns" if not ok else "mqtt",
+        ok=ok,
+        duration_ms=1.5,
+        seen="no such name" if not ok else "accepted",
+        next_action=None if ok else "check the host",
+    )
+    return integrations.ConnectionTested(ok=ok, steps=(step,))
+
+
+def _device(request: telemetry.GetDevice) -> telemetry.DeviceDetail:
+    _own(request, "d1")
+    return telemetry.DeviceDetail(id="d1", online=True, first_seen=NOW, last_seen=NOW, latest={})
+
+
+def _empty(page: Any) -> Callable[[Any], Any]:
+    return lambda _: page(items=[], next_cursor=None)
+
+
+_CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    organizations.CREATE_ORGANIZATION: lambda r: organizations.OrganizationIssued(
+        id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)
+    ),
+    organizations.DELETE_ORGANIZATION: _deleted(ALPHA),
+    organizations.LIST_ORGANIZATIONS: lambda _: Page[organizations.OrganizationView](
+        items=[organizations.OrganizationView(id=ALPHA, name="alpha", created_at=NOW)], next_cursor=None
+    ),
+    organizations.ISSUE_API_KEY: lambda r: organizations.ApiKeyWithSecret(**_key(r), secret=mint("key")),
+    organizations.REVOKE_API_KEY: _deleted("key_1"),
+    organizations.LIST_API_KEYS: _empty(Page[organizations.ApiKeyView]),
+    credentials.ISSUE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
+        **_view(r), password=KEYS.device
+    ),
+    credentials.REVOKE_CREDENTIAL: _revoke,
+    credentials.LIST_CREDENTIALS: lambda r: Page[credentials.CredentialView](
+        items=[credentials.CredentialView(**_view(r))], next_cursor="next"
+    ),
+    credentials.GET_CREDENTIAL: _credential,
+    integrations.CREATE_INTEGRATION: _created,
+    integrations.CHANGE_INTEGRATION: _changed,
+    integrations.DELETE_INTEGRATION: _deleted("int_1"),
+    integrations.LIST_INTEGRATIONS: _empty(Page[integrations.IntegrationView]),
+    integrations.GET_INTEGRATION: _integration,
+}
+_TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    telemetry.LIST_TELEMETRY: lambda _: Page[telemetry.TelemetryRow](
+        items=[
+            telemetry.TelemetryRow(
+                device_id="d1",
+                timestamp=NOW,
+                metrics={"temperature": 21.5, "open": True, "count": 3, "mode": "auto"},
+                topic="t",
+                integration_id="hosted",
+                sequence=1,
+            )
+        ],
+        next_cursor=None,
+    ),
+    telemetry.LIST_MESSAGES: _empty(Page[telemetry.MessageRow]),
+    telemetry.LIST_DEVICES: _empty(Page[telemetry.DeviceRow]),
+    telemetry.GET_DEVICE: _device,
+    telemetry.LIST_ACTIVITY: _empty(Page[telemetry.ActivityRow]),
+}
+_INGEST: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    integrations.TEST_CONNECTION: _tested,
+    integrations.PUBLISH: lambda _: integrations.Published(acknowledged=True, duration_ms=2.0),
+}
+
+
+@asynccontextmanager
+async def started_peers(server: NatsServer) -> AsyncIterator[Peers]:
+    async with AsyncExitStack() as stack:
+        buses = {}
+        for name in ("credentials", "telemetry", "ingest"):
+            settings = BusSettings(nats_url=server.url, nats_seed=SecretStr(server.seeds.platform[name]))
+            buses[name] = await connect(settings, name)
+            stack.push_async_callback(buses[name].broker.stop)
+        peers = Peers(buses, principals())
+        peers.serve_all()
+        for bus in buses.values():
+            await bus.start()
+        yield peers
