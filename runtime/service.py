@@ -17,6 +17,9 @@ from runtime.health import Health
 from runtime.settings import ServiceSettings
 
 
+CANCEL_AGAIN_S = 1.0
+
+
 class Service:
     """What a service's `__main__` builds on: its bus, its health, its tasks, what to close at the end."""
 
@@ -56,8 +59,9 @@ class Service:
         self.stopping.set()
         log.info("stopping", reason=", ".join(sorted(task.get_name() for task in done)))
         for task in [*reversed(self._tasks), *ends]:
+            # One after the other: what a later task needs to finish its work (a log writer) outlives it.
             task.cancel()
-        await asyncio.gather(*self._tasks, *ends, return_exceptions=True)
+            await asyncio.gather(task, return_exceptions=True)
         await self.stack.aclose()
         if not stopping:
             for task in done:
@@ -75,7 +79,6 @@ async def started(name: str, settings: ServiceSettings) -> AsyncIterator[Service
         if settings.health_port:
             listener = health_module.server(service.health, settings.health_host, settings.health_port)
             # `serve` would take the signals: they are ours
-            listener.install_signal_handlers = lambda: None  # type: ignore[method-assign]
             service.task(listener._serve(), "health listener")
         yield service
     finally:
