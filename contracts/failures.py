@@ -129,6 +129,7 @@ CODES: dict[str, Meaning] = {
     "connect.revoked": Meaning(401, "The credential is revoked"),
     "connect.expired": Meaning(401, "The credential is expired"),
     "connect.client_id": Meaning(401, "The client id does not belong to the credential"),
+    "connect.protocol": Meaning(401, "Devices connect by MQTT"),
     "connect.not_ready": Meaning(503, "The hosted broker is starting"),
     # external brokers
     "broker.unreachable": Meaning(502, "The broker cannot be reached"),

@@ -1,0 +1,140 @@
+"""The credentials service: the registry's writer, its read side, and the hosted broker's gate."""
+
+from __future__ import annotations
+
+import asyncio
+
+from contracts import credentials, integrations, organizations
+from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
+from runtime import rpc
+from runtime.activity import ActivityLog
+from runtime.bus import connect_client
+from runtime.event_log import EventLog
+from runtime.kv import Bucket
+from runtime.service import Service, main, started
+from runtime.settings import load
+from services.credentials.announce import Announcer
+from services.credentials.authentication import Authentication
+from services.credentials.callout import Callout
+from services.credentials.commands import Commands
+from services.credentials.connections import Connections
+from services.credentials.directory import Directory
+from services.credentials.gate import Gate
+from services.credentials.handlers import Handlers, Registry
+from services.credentials.hashing import Hashing
+from services.credentials.integration_handlers import IntegrationHandlers
+from services.credentials.janitor import tidy
+from services.credentials.plans import Plans
+from services.credentials.queries import Queries
+from services.credentials.refusals import Refusals
+from services.credentials.sealing import Sealing
+from services.credentials.sessions import Sessions
+from services.credentials.settings import CredentialsSettings, key_bytes
+from services.credentials.user_jwt import Signer
+from services.credentials.vault import Vault
+
+NAME = "credentials"
+
+
+def serve_calls(
+    service: Service,
+    handlers: Handlers,
+    integration: IntegrationHandlers,
+    queries: Queries,
+    who: Authentication,
+) -> None:
+    """Everything that other services may ask of this one."""
+    broker = service.bus.broker
+    rpc.serve(broker, organizations.CREATE_ORGANIZATION, handlers.create_organization, queue=NAME)
+    rpc.serve(broker, organizations.DELETE_ORGANIZATION, handlers.delete_organization, queue=NAME)
+    rpc.serve(broker, organizations.LIST_ORGANIZATIONS, queries.organizations, queue=NAME)
+    rpc.serve(broker, organizations.ISSUE_API_KEY, handlers.issue_api_key, queue=NAME)
+    rpc.serve(broker, organizations.REVOKE_API_KEY, handlers.revoke_api_key, queue=NAME)
+    rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
+    rpc.serve(broker, organizations.AUTHENTICATE, who.key, queue=NAME)
+    rpc.serve(broker, credentials.ISSUE_CREDENTIAL, handlers.issue_credential, queue=NAME)
+    rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
+    rpc.serve(broker, credentials.LIST_CREDENTIALS, queries.credentials, queue=NAME)
+    rpc.serve(broker, credentials.GET_CREDENTIAL, queries.credential, queue=NAME)
+    rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, who.device, queue=NAME)
+    rpc.serve(broker, integrations.CREATE_INTEGRATION, integration.create, queue=NAME)
+    rpc.serve(broker, integrations.CHANGE_INTEGRATION, integration.change, queue=NAME)
+    rpc.serve(broker, integrations.DELETE_INTEGRATION, integration.delete, queue=NAME)
+    rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
+    rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
+    rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)
+
+
+async def run() -> None:
+    settings = load(CredentialsSettings)
+    async with started(NAME, settings) as service:
+        client = service.bus.client
+        hashing = Hashing(key_bytes(settings.secret_hash_key))
+        sealing = Sealing(key_bytes(settings.key_encryption_key))
+        activity = ActivityLog(service.bus)
+        directory = Directory(client)
+        service.health.add("registry", lambda: None if directory.caught_up else "reading the registry")
+        vault = Vault(Bucket(client, SECRETS_BUCKET), sealing)
+        log = EventLog(client, REGISTRY.name)
+        plans = Plans(Bucket(client, IDEMPOTENCY_BUCKET), sealing, hashing)
+        commands = Commands(log, directory, plans)
+        registry = Registry(log, directory)
+        who = Authentication(directory, hashing, settings.admin_key)
+        serve_calls(
+            service,
+            Handlers(commands, registry, hashing),
+            IntegrationHandlers(commands, registry, vault),
+            Queries(directory),
+            who,
+        )
+        directory.listen(Announcer(activity))
+        service.task(activity.run(), "activity")
+        following = service.task(directory.follow(), "directory")
+        if settings.hosted_broker == "nats":
+            await open_hosted(service, settings, directory, activity, who, following)
+        else:
+            await caught_up(directory, following, settings.start_patience_s)
+        service.task(tidy(vault, directory), "janitor")
+        await service.bus.broker.start()
+        await service.run()
+
+
+async def open_hosted(
+    service: Service,
+    settings: CredentialsSettings,
+    directory: Directory,
+    activity: ActivityLog,
+    who: Authentication,
+    following: asyncio.Task[None],
+) -> None:
+    """Devices of nats-server's MQTT listener: let in, watched, ended; only once the registry is read."""
+    system = await connect_client(
+        settings.nats_url, settings.sys_nats_seed.get_secret_value(), NAME, service.bus.closed
+    )
+    service.on_stop(system.drain)
+    gate = Gate(service.bus)
+    service.health.add("hosted broker", lambda: None if gate.open else "its source is not attached")
+    refusals = Refusals(activity)
+    signer = Signer(settings.callout_issuer_seed.get_secret_value())
+    connections = Connections(system, directory)
+    directory.listen(connections)
+    await caught_up(directory, following, settings.start_patience_s)
+    service.task(gate.watch(), "gate")
+    service.task(refusals.run(), "refusals")
+    service.task(connections.run(), "connections")
+    await Sessions(system, directory, activity).serve()
+    await Callout(service.bus.client, who, gate, signer, refusals).serve()
+
+
+async def caught_up(directory: Directory, following: asyncio.Task[None], patience_s: float) -> None:
+    """Nobody is answered from half a registry; what ends the reading ends the start."""
+    started_up = asyncio.create_task(directory.started(timeout_s=patience_s))
+    await asyncio.wait((started_up, following), return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        started_up.cancel()
+        following.result()
+    await started_up
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,63 @@
+"""What the registry says happened, as activity for people.
+
+Every replica announces what it reads, by the event's own id: the stream keeps one of each. After a crash
+between append and announcement, the next start announces what is recent.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts.activity import ActivityRecorded
+from contracts.credentials import CredentialIssued, CredentialRevoked
+from contracts.envelope import Event, Recorded
+from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.organizations import ApiKeyIssued, OrganizationCreated
+from contracts.subjects import Entity
+from runtime.activity import ActivityLog
+
+# Below the stream's duplicate window of two minutes: what is announced again is told by its id.
+RECENT = timedelta(seconds=90)
+
+
+class Announcer:
+    def __init__(self, activity: ActivityLog) -> None:
+        self._activity = activity
+
+    def __call__(self, entity: Entity, recorded: Recorded) -> None:
+        """A listener of the directory."""
+        if datetime.now(UTC) - recorded.time < RECENT:
+            event = announcement(entity, recorded.event)
+            self._activity.note(entity.organization, event, recorded.actor, id=recorded.id, at=recorded.time)
+
+
+def announcement(entity: Entity, event: Event) -> ActivityRecorded:
+    """The activity entry of an event of the registry."""
+    summary = ""
+    device: str | None = None
+    details: dict[str, Any] = {}
+    match event:
+        case OrganizationCreated(name=name):
+            summary = name
+        case ApiKeyIssued(name=name, hint=hint):
+            summary, details = name, {"hint": hint, "scopes": list(event.scopes)}
+        case CredentialIssued(name=name, hint=hint):
+            summary, device = name, event.device_id
+            details = {"hint": hint, "publish": list(event.publish), "subscribe": list(event.subscribe)}
+        case CredentialRevoked(reason=reason):
+            summary = reason
+        case (
+            IntegrationCreated(name=name, settings=settings)
+            | IntegrationChanged(name=name, settings=settings)
+        ):
+            summary, details = name, {"host": settings.host, "port": settings.port}
+        case IntegrationDeleted() | _:
+            pass
+    return ActivityRecorded(
+        kind=event.type,
+        summary=summary,
+        subject=f"{entity.kind}:{entity.id}",
+        device_id=device,
+        details=details,
+    )

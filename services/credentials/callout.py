@@ -1,0 +1,93 @@
+"""Answers nats-server's "may this device connect, and what may it do?" (auth callout): the hot path.
+
+From memory and at once where possible. What must wait (a credential that another replica may have issued this
+moment, a broker that is starting) waits beside, so that nobody behind it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from contracts.failures import Unavailable
+from contracts.subjects import AUTH_CALLOUT
+from runtime.observe import log, meter
+from services.credentials.authentication import Authentication, Found
+from services.credentials.gate import Gate
+from services.credentials.ids import client_id_belongs
+from services.credentials.refusals import Refusals
+from services.credentials.user_jwt import Question, Signer, question
+
+_log = log(part="callout")
+_connects = meter.create_counter("hybridmq.connects", description="Answered connects, by outcome")
+QUEUE = "credentials"
+WAITING_MAX = 2000  # connects that wait at a time; more are refused, and come again
+
+
+class Callout:
+    def __init__(
+        self, client: Client, authentication: Authentication, gate: Gate, signer: Signer, refusals: Refusals
+    ) -> None:
+        self._client, self._authentication = client, authentication
+        self._gate, self._signer, self._refusals = gate, signer, refusals
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> None:
+        """Answers from now on, in one of the replicas."""
+        await self._client.subscribe(AUTH_CALLOUT, queue=QUEUE, cb=self._on_request)
+
+    async def _on_request(self, message: Msg) -> None:
+        try:
+            asked = question(message.data)
+        except ValueError as error:
+            _log.warning("a connect cannot be read", error=str(error))
+            return
+        options = asked.connect_opts
+        new = self._authentication.may_be_new(options.user, options.password)
+        if (self._gate.open and not new) or len(self._waiting) >= WAITING_MAX:
+            await self._answer(message.reply, asked)
+            return
+        task = asyncio.create_task(self._answer_later(message.reply, asked, new))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _answer_later(self, reply: str, asked: Question, new: bool) -> None:
+        await self._gate.ask()
+        if new and self._gate.open:
+            try:
+                await self._authentication.catch_up()
+            except Unavailable as error:
+                _log.warning("a connect is answered from what is known", error=error.detail)
+        await self._answer(reply, asked)
+
+    async def _answer(self, reply: str, asked: Question) -> None:
+        found = self._authentication.check(asked.connect_opts.user, asked.connect_opts.password)
+        refused = self._refused(asked, found)
+        _connects.add(1, {"outcome": refused or "ok"})
+        if refused is None and found.entry is not None:
+            state = found.entry.state
+            answer = self._signer.allow(asked, state.publish, state.subscribe, state.expires_at)
+        else:
+            refused = refused or "connect.unknown"
+            answer = self._signer.refuse(asked, refused)
+            self._refusals.note(
+                refused,
+                organization=found.entry.organization if found.entry else None,
+                credential=found.entry.id if found.entry else None,
+                username=asked.connect_opts.user,
+                client_id=asked.client_info.mqtt_id,
+                address=asked.client_info.host,
+            )
+        await self._client.publish(reply, answer)
+
+    def _refused(self, asked: Question, found: Found) -> str | None:
+        """The failure code, or None."""
+        if found.refused is not None or found.entry is None:
+            return found.refused or "connect.unknown"
+        if not asked.client_info.mqtt_id:  # a NATS client: devices speak MQTT
+            return "connect.protocol"
+        if not client_id_belongs(asked.client_info.mqtt_id, found.entry.state.client_id):
+            return "connect.client_id"
+        return None if self._gate.open else "connect.not_ready"

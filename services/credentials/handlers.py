@@ -1,0 +1,170 @@
+"""Commands on organizations, API keys and credentials."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts import subjects
+from contracts.calls import Nothing, Request
+from contracts.credentials import (
+    ISSUE_CREDENTIAL,
+    REVOKE_CREDENTIAL,
+    CredentialWithPassword,
+    IssueCredential,
+    RevokeCredential,
+)
+from contracts.envelope import Event
+from contracts.failures import Refused, Unavailable
+from contracts.organizations import (
+    CREATE_ORGANIZATION,
+    DELETE_ORGANIZATION,
+    ISSUE_API_KEY,
+    PLATFORM,
+    REVOKE_API_KEY,
+    ApiKeySecret,
+    ApiKeyWithSecret,
+    CreateOrganization,
+    DeleteOrganization,
+    IssueApiKey,
+    OrganizationIssued,
+    RevokeApiKey,
+)
+from contracts.subjects import EntityKind
+from runtime.event_log import Append, EventLog
+from services.credentials import decider, views
+from services.credentials.commands import Commands, Draft
+from services.credentials.directory import Directory, Table
+from services.credentials.hashing import Hashing
+from services.credentials.ids import new_id, new_identity
+from services.credentials.state import ApiKey, Credential, Organization, StateT, evolve
+
+
+class Registry:
+    """What every command's handler reads: the directory for whether it exists, the log for what it is."""
+
+    def __init__(self, log: EventLog, directory: Directory) -> None:
+        self._log, self.directory = log, directory
+
+    async def require_organization(self, organization: str) -> None:
+        """Refused("organization.deleted") or Refused("not_found") unless it is active."""
+        if organization not in self.directory.organizations.by_id:
+            await self.directory.catch_up()
+        entry = self.directory.organizations.by_id.get(organization)
+        if entry is None:
+            raise Refused("not_found")
+        if entry.state.status == "ended":
+            raise Refused("organization.deleted", "its data is kept until it is erased; nothing new is taken")
+
+    async def load(
+        self, table: Table[StateT], kind: EntityKind, organization: str, id: str
+    ) -> tuple[str, StateT, int, datetime]:
+        """Subject, state, last sequence and time of creation; Refused("not_found") where there is none.
+
+        Only an id that the directory knows becomes part of a subject.
+        """
+        if table.get(organization, id) is None:
+            await self.directory.catch_up()
+        entry = table.get(organization, id)
+        if entry is None:
+            raise Refused("not_found")
+        subject = subjects.registry(organization, kind, id)
+        state = table.empty
+        events = await self._log.read(subject)
+        for recorded in events:
+            state = evolve(state, recorded.event)
+        last = events[-1].sequence if events else 0
+        if last < entry.last:  # that replica of the log lags behind
+            raise Unavailable("log.unavailable", "the registry cannot be read at the moment; try again")
+        return subject, state, last, entry.created_at
+
+
+def platform_only(request: Request) -> None:
+    """Organizations are the operator's business."""
+    if request.organization != PLATFORM:
+        raise Refused("scope.missing", "this takes the admin key")
+
+
+class Handlers:
+    def __init__(self, commands: Commands, registry: Registry, hashing: Hashing) -> None:
+        self._commands, self._registry, self._hashing = commands, registry, hashing
+        self._directory = registry.directory
+
+    async def create_organization(self, request: CreateOrganization) -> OrganizationIssued:
+        """The organization and its first API key, together or not at all."""
+        platform_only(request)
+
+        async def decide(_: datetime) -> Draft[OrganizationIssued]:
+            organization, key = new_id("org"), new_id("key")
+            secret, kept = self._hashing.mint("key")
+            appends = (
+                *_appends(
+                    subjects.registry(organization, "organization", organization),
+                    decider.decide_organization(request, Organization()),
+                ),
+                Append(subjects.registry(organization, "api-key", key), decider.first_api_key(kept), 0),
+            )
+            answer = OrganizationIssued(
+                id=organization, name=request.name, api_key=ApiKeySecret(id=key, secret=secret)
+            )
+            return Draft(appends, answer)
+
+        return await self._commands.run(CREATE_ORGANIZATION, request, decide)
+
+    async def delete_organization(self, request: DeleteOrganization) -> Nothing:
+        """Ends all access of the organization at once."""
+        platform_only(request)
+
+        async def decide(_: datetime) -> Draft[Nothing]:
+            subject, state, last, _created = await self._registry.load(
+                self._directory.organizations, "organization", request.id, request.id
+            )
+            return Draft(_appends(subject, decider.decide_organization(request, state), last), Nothing())
+
+        return await self._commands.run(DELETE_ORGANIZATION, request, decide)
+
+    async def issue_api_key(self, request: IssueApiKey) -> ApiKeyWithSecret:
+        async def decide(now: datetime) -> Draft[ApiKeyWithSecret]:
+            await self._registry.require_organization(request.organization)
+            id = new_id("key")
+            secret, kept = self._hashing.mint("key")
+            events = decider.decide_api_key(request, ApiKey(), now, kept)
+            view = views.api_key_view(id, now, evolve(ApiKey(), events[0]), now)
+            answer = ApiKeyWithSecret(**view.model_dump(), secret=secret)
+            return Draft(_appends(subjects.registry(request.organization, "api-key", id), events), answer)
+
+        return await self._commands.run(ISSUE_API_KEY, request, decide)
+
+    async def revoke_api_key(self, request: RevokeApiKey) -> Nothing:
+        async def decide(now: datetime) -> Draft[Nothing]:
+            subject, state, last, _created = await self._registry.load(
+                self._directory.api_keys, "api-key", request.organization, request.id
+            )
+            return Draft(_appends(subject, decider.decide_api_key(request, state, now), last), Nothing())
+
+        return await self._commands.run(REVOKE_API_KEY, request, decide)
+
+    async def issue_credential(self, request: IssueCredential) -> CredentialWithPassword:
+        async def decide(now: datetime) -> Draft[CredentialWithPassword]:
+            await self._registry.require_organization(request.organization)
+            id = new_id("cred")
+            secret, kept = self._hashing.mint("dev")
+            events = decider.decide_credential(request, Credential(), now, kept, new_identity())
+            state = evolve(Credential(), events[0])
+            view = views.credential_view(request.organization, id, now, state, now)
+            answer = CredentialWithPassword(**view.model_dump(), password=secret)
+            return Draft(_appends(subjects.registry(request.organization, "credential", id), events), answer)
+
+        return await self._commands.run(ISSUE_CREDENTIAL, request, decide)
+
+    async def revoke_credential(self, request: RevokeCredential) -> Nothing:
+        async def decide(now: datetime) -> Draft[Nothing]:
+            subject, state, last, _created = await self._registry.load(
+                self._directory.credentials, "credential", request.organization, request.id
+            )
+            return Draft(_appends(subject, decider.decide_credential(request, state, now), last), Nothing())
+
+        return await self._commands.run(REVOKE_CREDENTIAL, request, decide)
+
+
+def _appends(subject: str, events: list[Event], expected: int = 0) -> tuple[Append, ...]:
+    return tuple(Append(subject, event, expected) for event in events)

@@ -1,0 +1,150 @@
+"""Commands on integrations, whose secrets go to the vault before the event that refers to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import SecretStr
+
+from contracts import decoders, subjects
+from contracts.calls import Nothing
+from contracts.failures import Refused, Unprocessable
+from contracts.integrations import (
+    CHANGE_INTEGRATION,
+    CREATE_INTEGRATION,
+    DELETE_INTEGRATION,
+    HOSTED,
+    ChangeIntegration,
+    CreateIntegration,
+    DecoderChoice,
+    DeleteIntegration,
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationView,
+    ReadSecret,
+    Secret,
+)
+from runtime.event_log import Append
+from services.credentials import decider, views
+from services.credentials.commands import Commands, Draft, Prepare
+from services.credentials.handlers import Registry
+from services.credentials.ids import new_id
+from services.credentials.state import Integration, evolve
+from services.credentials.vault import Vault, new_references
+
+
+class IntegrationHandlers:
+    def __init__(self, commands: Commands, registry: Registry, vault: Vault) -> None:
+        self._commands, self._registry, self._vault = commands, registry, vault
+        self._table = registry.directory.integrations
+        # One at a time for each organization: of two with the same name in the same moment, one is refused.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def create(self, request: CreateIntegration) -> IntegrationView:
+        _check_decoder(request.decoder)
+
+        async def decide(now: datetime) -> Draft[IntegrationView]:
+            await self._registry.require_organization(request.organization)
+            await self._check_name(request.organization, request.name)
+            id = new_id("int")
+            references = new_references(request.organization, id, request.secrets)
+            events = decider.decide_integration(request, Integration(), references)
+            subject = subjects.registry(request.organization, "integration", id)
+            answer = views.integration_view(id, now, evolve(Integration(), events[0]))
+            return Draft(tuple(Append(subject, event, 0) for event in events), answer)
+
+        async with self._turns[request.organization]:
+            return await self._commands.run(CREATE_INTEGRATION, request, decide, self._store(request.secrets))
+
+    async def change(self, request: ChangeIntegration) -> IntegrationView:
+        if request.decoder is not None:
+            _check_decoder(request.decoder)
+        replaced: list[str] = []
+
+        async def decide(_: datetime) -> Draft[IntegrationView]:
+            subject, state, last, created_at = await self._registry.load(
+                self._table, "integration", request.organization, request.id
+            )
+            references = new_references(request.organization, request.id, request.secrets)
+            events = decider.decide_integration(request, state, references)
+            if request.name is not None:
+                await self._check_name(request.organization, request.name, but=request.id)
+            replaced[:] = [reference for field, reference in state.secrets if field in references]
+            for event in events:
+                state = evolve(state, event)
+            answer = views.integration_view(request.id, created_at, state)
+            return Draft(tuple(Append(subject, event, last) for event in events), answer)
+
+        _refuse_hosted(request)
+        async with self._turns[request.organization]:
+            answer = await self._commands.run(
+                CHANGE_INTEGRATION, request, decide, self._store(request.secrets)
+            )
+        for reference in replaced:
+            await self._vault.erase(reference)
+        return answer
+
+    async def delete(self, request: DeleteIntegration) -> Nothing:
+        held: list[str] = []
+
+        async def decide(_: datetime) -> Draft[Nothing]:
+            subject, state, last, _created = await self._registry.load(
+                self._table, "integration", request.organization, request.id
+            )
+            held[:] = [reference for _field, reference in state.secrets]
+            events = decider.decide_integration(request, state)
+            return Draft(tuple(Append(subject, event, last) for event in events), Nothing())
+
+        _refuse_hosted(request)
+        answer = await self._commands.run(DELETE_INTEGRATION, request, decide)
+        for reference in held:
+            await self._vault.erase(reference)
+        return answer
+
+    async def read_secret(self, request: ReadSecret) -> Secret:
+        """Only what the integration holds now; ingest may have heard of it before this replica did."""
+        if not self._holds(request):
+            await self._registry.directory.catch_up()
+        if not self._holds(request):
+            raise Refused("not_found")
+        return Secret(value=await self._vault.read(request.reference))
+
+    def _holds(self, request: ReadSecret) -> bool:
+        entry = self._table.get(request.organization, request.integration)
+        return (
+            entry is not None
+            and self._registry.directory.active(request.organization)
+            and (request.field, request.reference) in entry.state.secrets
+        )
+
+    def _store(self, secrets: Mapping[str, SecretStr]) -> Prepare:
+        async def store(appends: tuple[Append, ...]) -> None:
+            for append in appends:
+                assert isinstance(append.event, IntegrationCreated | IntegrationChanged)
+                for field, value in secrets.items():
+                    await self._vault.put(append.event.secrets[field], value)
+
+        return store
+
+    async def _check_name(self, organization: str, name: str, but: str | None = None) -> None:
+        await self._registry.directory.catch_up()  # another replica may have given the name away
+        for entry in self._table.by_organization.get(organization, []):
+            taken = entry.state.name.casefold() == name.casefold() and entry.state.status == "active"
+            if taken and entry.id != but:
+                raise Refused("name.taken", f"an integration is named {entry.state.name!r}", field="name")
+
+
+def _check_decoder(choice: DecoderChoice) -> None:
+    try:
+        decoders.get(choice.name)
+    except Unprocessable as failure:
+        raise Refused(failure.code, failure.detail, field="decoder.name") from None
+
+
+def _refuse_hosted(request: ChangeIntegration | DeleteIntegration) -> None:
+    """It is no entity of the log: there is nothing to load."""
+    if request.id == HOSTED:
+        decider.decide_integration(request, Integration())

@@ -1,0 +1,127 @@
+"""Questions: answered from memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from contracts.calls import Page
+from contracts.credentials import CredentialView, GetCredential
+from contracts.failures import Refused
+from contracts.integrations import HOSTED, GetIntegration, IntegrationView
+from contracts.organizations import ApiKeyView, List, OrganizationView
+from services.credentials import views
+from services.credentials.directory import Directory, Entry, Table
+from services.credentials.handlers import platform_only
+from services.credentials.state import ApiKey, Credential, Integration, Organization, StateT
+
+LIMIT_MAX = 1000
+ViewT = TypeVar("ViewT", OrganizationView, ApiKeyView, CredentialView, IntegrationView)
+
+
+class Queries:
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def organizations(self, request: List) -> Page[OrganizationView]:
+        platform_only(request)
+        start = _position(request)
+        entries = list(self._directory.organizations.by_id.values())  # in the order of their creation
+        later = [entry for entry in entries if entry.first > start and entry.state.status == "active"]
+        return _page(request, [(entry.first, views.organization_view(entry)) for entry in later])
+
+    async def api_keys(self, request: List) -> Page[ApiKeyView]:
+        now = datetime.now(UTC)
+
+        def view(entry: Entry[ApiKey]) -> ApiKeyView:
+            return views.api_key_view(entry.id, entry.created_at, entry.state, now)
+
+        return _list(request, self._directory.api_keys, view)
+
+    async def credentials(self, request: List) -> Page[CredentialView]:
+        now = datetime.now(UTC)
+
+        def view(entry: Entry[Credential]) -> CredentialView:
+            return views.credential_view(entry.organization, entry.id, entry.created_at, entry.state, now)
+
+        return _list(request, self._directory.credentials, view)
+
+    async def credential(self, request: GetCredential) -> CredentialView:
+        entry = await self._find(self._directory.credentials, request.organization, request.id)
+        now = datetime.now(UTC)
+        return views.credential_view(entry.organization, entry.id, entry.created_at, entry.state, now)
+
+    async def integrations(self, request: List) -> Page[IntegrationView]:
+        """The hosted one first: it is as old as the organization."""
+        start = _position(request)
+        found: list[tuple[int, IntegrationView]] = []
+        owner = self._owner(request.organization)
+        if owner is not None and owner.first > start:
+            found.append((owner.first, views.hosted_view(owner)))
+        for entry in self._directory.integrations.after(request.organization, start):
+            if entry.state.status == "active":
+                found.append((entry.first, _integration(entry)))
+            if len(found) > LIMIT_MAX:
+                break
+        return _page(request, found)
+
+    async def integration(self, request: GetIntegration) -> IntegrationView:
+        owner = self._owner(request.organization)
+        if request.id == HOSTED and owner is not None:
+            return views.hosted_view(owner)
+        entry = await self._find(self._directory.integrations, request.organization, request.id)
+        if entry.state.status == "ended":
+            raise Refused("not_found")
+        return _integration(entry)
+
+    async def _find(self, table: Table[StateT], organization: str, id: str) -> Entry[StateT]:
+        """Another replica may have written it a moment ago; Refused("not_found")."""
+        if table.get(organization, id) is None:
+            await self._directory.catch_up()
+        entry = table.get(organization, id)
+        if entry is None:
+            raise Refused("not_found")
+        return entry
+
+    def _owner(self, organization: str) -> Entry[Organization] | None:
+        active = self._directory.active(organization)
+        return self._directory.organizations.by_id[organization] if active else None
+
+
+def _integration(entry: Entry[Integration]) -> IntegrationView:
+    return views.integration_view(entry.id, entry.created_at, entry.state)
+
+
+def _list(request: List, table: Table[StateT], view: Callable[[Entry[StateT]], ViewT]) -> Page[ViewT]:
+    entries = table.after(request.organization, _position(request))[: _limit(request) + 1]
+    return _page(request, [(entry.first, view(entry)) for entry in entries])
+
+
+def _page(request: List, found: list[tuple[int, ViewT]]) -> Page[ViewT]:
+    limit = _limit(request)
+    more = len(found) > limit
+    cursor = base64.urlsafe_b64encode(b"after:%d" % found[limit - 1][0]).decode() if more else None
+    return Page(items=[view for _, view in found[:limit]], next_cursor=cursor)
+
+
+def _limit(request: List) -> int:
+    if not 1 <= request.limit <= LIMIT_MAX:
+        raise Refused("request.invalid", f"between 1 and {LIMIT_MAX}", field="limit")
+    return request.limit
+
+
+def _position(request: List) -> int:
+    """The sequence that the page before ended with."""
+    if request.cursor is None:
+        return 0
+    try:
+        text = base64.b64decode(request.cursor, altchars=b"-_", validate=True)
+        word, _, number = text.partition(b":")
+        if word == b"after" and number.isdigit():
+            return int(number)
+    except binascii.Error:
+        pass
+    raise Refused("cursor.invalid", "take `next_cursor` of the page before as it is", field="cursor")

@@ -1,0 +1,105 @@
+"""Refused connects as activity: the first ones of each credential or address, the rest as a number."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from contracts.activity import ActivityRecorded
+from contracts.failures import CODES
+from contracts.organizations import PLATFORM
+from runtime.activity import ActivityLog
+
+SOURCE = "credentials"
+WINDOW_S = 60.0
+FIRST = 5  # in each window: enough to see what is wrong
+KEYS_MAX = 4096  # a flood from more addresses than this is counted together
+TEXT_MAX = 64  # of what a stranger sends
+OTHERS = (PLATFORM, "others")
+
+
+@dataclass(slots=True)
+class _Window:
+    ends: float
+    reason: str
+    seen: int = 0
+    left_out: int = 0
+
+
+class Refusals:
+    """`run()` is its task."""
+
+    def __init__(self, activity: ActivityLog) -> None:
+        self._activity = activity
+        self._windows: dict[tuple[str, str], _Window] = {}
+
+    def note(
+        self,
+        reason: str,
+        *,
+        organization: str | None,
+        credential: str | None,
+        username: str,
+        client_id: str,
+        address: str,
+    ) -> None:
+        """`organization` and `credential` are None where the user name names no credential."""
+        owner = organization or PLATFORM
+        key = (owner, credential or address)
+        window = self._windows.get(key)
+        if window is None and len(self._windows) >= KEYS_MAX:
+            key = OTHERS
+            window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = _Window(asyncio.get_running_loop().time() + WINDOW_S, reason)
+        window.reason = reason
+        window.seen += 1
+        if window.seen > FIRST:
+            window.left_out += 1
+            return
+        details: dict[str, object] = {
+            "username": _shown(username),
+            "client_id": _shown(client_id),
+            "address": address,
+        }
+        self._record(owner, credential, reason, CODES[reason].title, details)
+
+    async def run(self) -> None:
+        """Says once a window how many were left out; until cancelled."""
+        while True:
+            await asyncio.sleep(1.0)
+            self._close(asyncio.get_running_loop().time())
+
+    def flush(self) -> None:
+        """Closes all windows now, at the end of the process."""
+        self._close(float("inf"))
+
+    def _close(self, now: float) -> None:
+        for key in [key for key, window in self._windows.items() if window.ends <= now]:
+            window = self._windows.pop(key)
+            if window.left_out:
+                owner, who = key
+                credential = who if who.startswith("cred_") else None
+                summary = f"{window.left_out} more refused connects from {who}"
+                left_out: dict[str, object] = {"left_out": window.left_out, "from": who}
+                self._record(owner, credential, window.reason, summary, left_out)
+
+    def _record(
+        self, organization: str, credential: str | None, reason: str, summary: str, details: dict[str, object]
+    ) -> None:
+        event = ActivityRecorded(
+            kind="device.refused",
+            status="refused",
+            summary=summary,
+            subject=f"credential:{credential}" if credential else None,
+            reason=reason,
+            details=details,
+        )
+        self._activity.note(organization, event, f"device:{credential}" if credential else SOURCE)
+
+
+def _shown(text: str) -> str:
+    """Some put their secret where the user name belongs: what looks like one stays out of the log."""
+    if "hmq_" in text:
+        return "(a secret)"
+    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"

@@ -1,0 +1,54 @@
+"""Settings of the credentials service."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, SecretStr
+
+from contracts.secrets_format import well_formed
+from runtime.settings import ServiceSettings
+
+KEY_BYTES = 32
+
+
+def key_bytes(secret: SecretStr) -> bytes:
+    """The 32 bytes of a key that is written in base64."""
+    return base64.b64decode(secret.get_secret_value(), validate=True)
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    try:
+        length = len(key_bytes(secret))
+    except binascii.Error:
+        length = -1
+    if length != KEY_BYTES:
+        raise ValueError(f"must be the base64 of {KEY_BYTES} bytes (openssl rand -base64 {KEY_BYTES})")
+    return secret
+
+
+def _admin_key(secret: SecretStr) -> SecretStr:
+    if not well_formed(secret.get_secret_value(), "admin"):
+        raise ValueError("must be made by contracts.secrets_format.mint('admin')")
+    return secret
+
+
+Key = Annotated[SecretStr, AfterValidator(_key)]
+
+
+class CredentialsSettings(ServiceSettings):
+    secret_hash_key: Key
+    """Keys the hashes of generated secrets: a copy of the log alone verifies no guess."""
+    key_encryption_key: Key
+    """Wraps the data keys of what is in SECRETS and IDEMPOTENCY."""
+    admin_key: Annotated[SecretStr, AfterValidator(_admin_key)]
+    """The operator's key: creates organizations."""
+    callout_issuer_seed: SecretStr
+    """The account nkey that signs the answers to "may this device connect?"."""
+    sys_nats_seed: SecretStr
+    """The user in the SYS account: hears connects and disconnects, ends connections."""
+    hosted_broker: Literal["nats", "mosquitto"] = "nats"
+    start_patience_s: float = 60.0
+    """How long the first reading of the registry may take: a million events need about 20 s."""

@@ -1,0 +1,105 @@
+"""What organizations, API keys, credentials and integrations are, as their events say; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, TypeVar
+
+from contracts.credentials import CredentialIssued, CredentialRevoked
+from contracts.envelope import Event
+from contracts.integrations import (
+    BrokerSettings,
+    DecoderChoice,
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+    TopicFilter,
+)
+from contracts.organizations import (
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    OrganizationCreated,
+    OrganizationDeleted,
+    Scope,
+)
+
+Status = Literal["absent", "active", "ended"]
+STANDARD = DecoderChoice()
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    status: Status = "absent"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    status: Status = "absent"
+    name: str = ""
+    scopes: tuple[Scope, ...] = ()
+    verifier: str = ""
+    hint: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    status: Status = "absent"
+    name: str = ""
+    device_id: str | None = None
+    client_id: str = ""
+    verifier: str = ""
+    hint: str = ""
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    status: Status = "absent"
+    name: str = ""
+    settings: BrokerSettings | None = None
+    topics: tuple[TopicFilter, ...] = ()
+    decoder: DecoderChoice = STANDARD
+    secrets: tuple[tuple[str, str], ...] = ()  # field, reference
+
+
+State = Organization | ApiKey | Credential | Integration
+StateT = TypeVar("StateT", Organization, ApiKey, Credential, Integration)
+
+
+def evolve(state: StateT, event: Event) -> StateT:
+    """The state after the event; an event that means nothing to it changes nothing."""
+    match state, event:
+        case Organization(), OrganizationCreated(name=name):
+            return replace(state, status="active", name=name)
+        case ApiKey(), ApiKeyIssued():
+            return ApiKey("active", event.name, event.scopes, event.verifier, event.hint, event.expires_at)
+        case Credential(), CredentialIssued():
+            return Credential(
+                "active",
+                event.name,
+                event.device_id,
+                event.client_id,
+                event.verifier,
+                event.hint,
+                event.publish,
+                event.subscribe,
+                event.expires_at,
+            )
+        case Integration(), IntegrationCreated() | IntegrationChanged():
+            secrets = tuple(sorted(event.secrets.items()))
+            return Integration("active", event.name, event.settings, event.topics, event.decoder, secrets)
+        case Integration(), IntegrationDeleted():
+            return replace(state, status="ended", secrets=())
+        case (
+            (Organization(), OrganizationDeleted())
+            | (ApiKey(), ApiKeyRevoked())
+            | (Credential(), CredentialRevoked())
+        ):
+            return replace(state, status="ended")
+        case _:
+            return state

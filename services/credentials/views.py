@@ -1,0 +1,77 @@
+"""What callers see of an entity: everything but its secrets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from contracts.credentials import CredentialView
+from contracts.integrations import HOSTED, IntegrationView, TopicFilter
+from contracts.organizations import ApiKeyView, OrganizationView
+from services.credentials.directory import Entry
+from services.credentials.state import ApiKey, Credential, Integration, Organization
+
+
+def organization_view(entry: Entry[Organization]) -> OrganizationView:
+    return OrganizationView(id=entry.id, name=entry.state.name, created_at=entry.created_at)
+
+
+def api_key_view(id: str, created_at: datetime, state: ApiKey, now: datetime) -> ApiKeyView:
+    return ApiKeyView(
+        id=id,
+        name=state.name,
+        scopes=state.scopes,
+        hint=state.hint,
+        created_at=created_at,
+        expires_at=state.expires_at,
+        state=standing(state, now),
+    )
+
+
+def credential_view(
+    organization: str, id: str, created_at: datetime, state: Credential, now: datetime
+) -> CredentialView:
+    return CredentialView(
+        id=id,
+        name=state.name,
+        device_id=state.device_id,
+        username=id,
+        client_id=state.client_id,
+        topic_prefix=organization,
+        hint=state.hint,
+        publish=state.publish,
+        subscribe=state.subscribe,
+        state=standing(state, now),
+        created_at=created_at,
+        expires_at=state.expires_at,
+    )
+
+
+def integration_view(id: str, created_at: datetime, state: Integration) -> IntegrationView:
+    return IntegrationView(
+        id=id,
+        name=state.name,
+        broker_type="external",
+        settings=state.settings,
+        has_secrets=tuple(field for field, _ in state.secrets),
+        topics=state.topics,
+        decoder=state.decoder,
+        created_at=created_at,
+    )
+
+
+def hosted_view(organization: Entry[Organization]) -> IntegrationView:
+    """The integration that every organization has from its beginning."""
+    return IntegrationView(
+        id=HOSTED,
+        name="Hosted broker",
+        broker_type="hosted",
+        topics=(TopicFilter(filter=f"{organization.id}/devices/#"),),
+        created_at=organization.created_at,
+    )
+
+
+def standing(state: ApiKey | Credential, now: datetime) -> Literal["active", "expired", "revoked"]:
+    if state.status == "ended":
+        return "revoked"
+    return "expired" if state.expires_at is not None and state.expires_at <= now else "active"
