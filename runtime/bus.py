@@ -35,6 +35,11 @@ class Bus:
         client: Client = self.broker.connection
         return client
 
+    async def start(self) -> None:
+        """From now on what was subscribed through `broker` is served: the server has heard of it."""
+        await self.broker.start()
+        await self.client.flush()
+
     @property
     def connected(self) -> bool:
         return self.client.is_connected

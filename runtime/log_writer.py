@@ -85,7 +85,10 @@ class LogWriter:
 
     async def run(self) -> None:
         """Writes until cancelled; a log that is away is waited for, nothing is given up."""
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        # Asked, not trusted: Python 3.11's wait_for, inside nats-py's request, can swallow a cancellation.
+        while not task.cancelling():
             if not self._queue:
                 self._wake.clear()
                 await self._wake.wait()

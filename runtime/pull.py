@@ -13,6 +13,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -102,10 +103,9 @@ class Pull:
             if wait <= 0:
                 return []
             self._arrived.clear()
-            try:
-                await asyncio.wait_for(self._arrived.wait(), wait)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):  # then the checks above say whether something is wrong
+                async with asyncio.timeout(wait):
+                    await self._arrived.wait()
 
     async def close(self) -> None:
         """Ends the subscription; the server drops the consumer by itself."""

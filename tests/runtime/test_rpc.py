@@ -1,0 +1,108 @@
+"""Calls between services on the real server: answers, failures with their family, defects, silence."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from contracts.calls import Call, Model
+from contracts.failures import Refused, Unavailable, Unprocessable
+from runtime import observe, rpc
+from runtime.bus import Bus
+from runtime.settings import BusSettings, load
+
+
+class Ask(Model):
+    number: int
+    secret: SecretStr = SecretStr("")
+
+
+class Answer(Model):
+    number: int
+    secret: SecretStr = SecretStr("")
+
+
+DOUBLE = Call("query.credentials.double", Ask, Answer, timeout_s=1)
+
+
+async def test_an_answer_comes_back_with_its_secrets(gateway_bus: Bus, credentials_bus: Bus) -> None:
+    async def double(ask: Ask) -> Answer:
+        return Answer(number=ask.number * 2, secret=ask.secret)
+
+    rpc.serve(credentials_bus.broker, DOUBLE, double, queue="credentials")
+    await credentials_bus.start()
+    answer = await rpc.call(gateway_bus, DOUBLE, Ask(number=21, secret=SecretStr("s")))
+    assert (answer.number, answer.secret.get_secret_value()) == (42, "s")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Refused("name.taken", "choose another", field="name"),
+        Unprocessable("payload.not_json", "line 1"),
+        Unavailable("store.unavailable", "try again"),
+    ],
+)
+async def test_a_failure_crosses_with_family_code_and_field(
+    gateway_bus: Bus, credentials_bus: Bus, failure: Refused
+) -> None:
+    async def refuse(_: Ask) -> Answer:
+        raise failure
+
+    rpc.serve(credentials_bus.broker, DOUBLE, refuse, queue="credentials")
+    await credentials_bus.start()
+    with pytest.raises(type(failure)) as caught:
+        await rpc.call(gateway_bus, DOUBLE, Ask(number=1))
+    assert caught.value.as_dict() == failure.as_dict()
+
+
+async def test_a_defect_is_answered_without_its_details(
+    gateway_bus: Bus, credentials_bus: Bus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(_: Ask) -> Answer:
+        raise ZeroDivisionError("the password is hunter2")
+
+    rpc.serve(credentials_bus.broker, DOUBLE, broken, queue="credentials")
+    await credentials_bus.start()
+    with pytest.raises(Unavailable) as caught:
+        await rpc.call(gateway_bus, DOUBLE, Ask(number=1))
+    assert caught.value.code == "internal"
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_nobody_there_is_unavailable_at_once(gateway_bus: Bus) -> None:
+    with pytest.raises(Unavailable, match="service.unavailable"):
+        await rpc.call(gateway_bus, Call("query.telemetry.nobody", Ask, Answer, timeout_s=30), Ask(number=1))
+
+
+async def test_a_trace_goes_along_with_a_call(gateway_bus: Bus, credentials_bus: Bus) -> None:
+    seen: list[str | None] = []
+
+    async def look(ask: Ask) -> Answer:
+        seen.append(observe.traceparent())
+        return Answer(number=ask.number)
+
+    observe.set_up("test")
+    rpc.serve(credentials_bus.broker, DOUBLE, look, queue="credentials")
+    await credentials_bus.start()
+    with observe.span("caller") as current:
+        await rpc.call(gateway_bus, DOUBLE, Ask(number=1))
+    assert seen[0] is not None
+    assert seen[0].split("-")[1] == format(current.get_span_context().trace_id, "032x")
+
+
+def test_settings_come_from_files_and_problems_name_the_variable_not_the_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "seed").write_text("SUABC\n")
+    monkeypatch.setenv("NATS_SEED_FILE", str(tmp_path / "seed"))
+    assert load(BusSettings).nats_seed.get_secret_value() == "SUABC"
+    monkeypatch.setattr("sys.argv", ["service", "--check-config"])
+    with pytest.raises(SystemExit) as ended:
+        load(BusSettings)
+    assert ended.value.code == 0
+    monkeypatch.delenv("NATS_SEED_FILE")
+    with pytest.raises(SystemExit) as ended:
+        load(BusSettings)
+    assert ended.value.code == 2
+    assert "NATS_SEED" in capsys.readouterr().err
