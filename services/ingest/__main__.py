@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+from contracts.integrations import PUBLISH, TEST_CONNECTION, ConnectionTested, TestConnection
+from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
 from runtime.log_writer import LogWriter
 from runtime.service import main, started
 from runtime.settings import load
+from services.ingest import secrets
 from services.ingest.hosted import HostedQos0
 from services.ingest.manager import Manager
+from services.ingest.probe import Probe
+from services.ingest.publish import HostedConnection, Publisher
 from services.ingest.settings import Settings
 
 NAME = "ingest"
@@ -49,6 +54,19 @@ async def run() -> None:
         service.task(manager.run(), "links")
         service.health.add("registry", lambda: None if manager.ready else "the registry is being read")
 
+        hosted = HostedConnection(
+            settings.hosted_mqtt_url,
+            settings.hosted_mqtt_username,
+            settings.hosted_mqtt_password.get_secret_value(),
+        )
+        service.task(hosted.run(), "hosted connection")
+
+        async def test(request: TestConnection) -> ConnectionTested:
+            password = await secrets.of_test(service.bus, request)
+            return await Probe(request, password, allow_private=settings.allow_private_addresses).run()
+
+        rpc.serve(service.bus.broker, TEST_CONNECTION, test, queue=NAME)
+        rpc.serve(service.bus.broker, PUBLISH, Publisher(manager, hosted, activity).publish, queue=NAME)
         await service.bus.broker.start()
         await service.run()
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 
 from contracts import subjects, upcasts
 from contracts.failures import Unavailable, Unprocessable
-from contracts.integrations import READ_SECRET, ReadSecret
-from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import Bus
 from runtime.log_writer import LogWriter
 from runtime.observe import log
 from runtime.pull import Entry, Pull
+from services.ingest import secrets
 from services.ingest.bridge import Bridge
 from services.ingest.lease import Lease
 from services.ingest.link import Link
@@ -108,7 +108,7 @@ class Manager:
             wanted,
             lease=Lease(self._bus.client, organization, integration, self._owner),
             bridge=bridge,
-            read_password=self._read_password,
+            read_password=partial(secrets.of_link, self._bus),
             activity=self._activity,
             allow_private=self._allow_private,
         )
@@ -131,17 +131,6 @@ class Manager:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
-
-    async def _read_password(self, wanted: Wanted) -> str | None:
-        reference = wanted.secrets.get("password")
-        if reference is None:
-            return None
-        organization, integration = wanted.key
-        request = ReadSecret(
-            organization=organization, integration=integration, field="password", reference=reference
-        )
-        answer = await rpc.call(self._bus, READ_SECRET, request)
-        return answer.value.get_secret_value()
 
 
 def _report(task: asyncio.Task[None]) -> None:

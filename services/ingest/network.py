@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 from contracts.failures import Refused, Unavailable
@@ -66,4 +67,6 @@ async def _connect(address: str, port: int) -> socket.socket:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)  # an event loop's own text names the call, not the reason
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,6 +1,7 @@
 """A registry written as the credentials service writes it, its secrets, and what the logs hold."""
 
 import asyncio
+import json
 import random
 import string
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +30,6 @@ from contracts.integrations import (
 from contracts.messages import StoredMessage
 from deploy.local.nats import NatsServer
 from deploy.local.ports import LOOPBACK
-from runtime import jetstream
 from runtime.event_log import Append, EventLog
 from runtime.pull import Pull
 from runtime.rpc import encode
@@ -110,7 +110,7 @@ class World:
         """The raw answer of a call, as the gateway makes it: `{"ok": …}` or `{"failure": …}`."""
         body = encode(what.request(organization=self.organization, actor="test", **request))
         reply = await self._clients["gateway"].request(what.subject, body, timeout=what.timeout_s)
-        return jetstream.json.loads(reply.data)
+        return json.loads(reply.data)
 
     async def stored(self, source: str) -> list[StoredMessage]:
         """All of a source's messages, as they stand in MESSAGES."""
