@@ -32,7 +32,7 @@ class NewApiKey(Body):
     expires_at: AwareDatetime | None = None
 
 
-@post("/v1/api-keys")
+@post("/v1/api-keys", opt={"failures": ("expiry.past", "limit.reached")})
 async def issue_api_key(
     data: NewApiKey,
     gateway: Gateway,

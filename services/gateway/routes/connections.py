@@ -79,7 +79,11 @@ def check_size(payload: bytes) -> bytes:
     return payload
 
 
-@post("/v1/integrations/test", status_code=200)
+@post(
+    "/v1/integrations/test",
+    status_code=200,
+    opt={"failures": ("broker.unreachable", "broker.refused", "broker.timeout", "address.forbidden")},
+)
 async def test_connection(
     data: ConnectionToTest,
     gateway: Gateway,
@@ -99,7 +103,19 @@ async def test_connection(
     return passed(await gateway.ask(TEST_CONNECTION, command))
 
 
-@post("/v1/integrations/{id:str}/test", status_code=200)
+@post(
+    "/v1/integrations/{id:str}/test",
+    status_code=200,
+    opt={
+        "failures": (
+            "integration.hosted",
+            "broker.unreachable",
+            "broker.refused",
+            "broker.timeout",
+            "address.forbidden",
+        )
+    },
+)
 async def test_integration(
     id: str,
     gateway: Gateway,
@@ -143,7 +159,22 @@ def passed(tested: ConnectionTested) -> ConnectionTested:
     )
 
 
-@post("/v1/integrations/{id:str}/publish", status_code=200, request_max_body_size=MESSAGE_BODY_BYTES_MAX)
+@post(
+    "/v1/integrations/{id:str}/publish",
+    status_code=200,
+    request_max_body_size=MESSAGE_BODY_BYTES_MAX,
+    opt={
+        "failures": (
+            "topic.invalid",
+            "topic.forbidden",
+            "payload.too_large",
+            "link.down",
+            "broker.unreachable",
+            "broker.refused",
+            "broker.timeout",
+        )
+    },
+)
 async def publish(
     id: str,
     data: MessageToPublish,

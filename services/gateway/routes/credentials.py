@@ -54,7 +54,7 @@ class CredentialIssued(CredentialWithPassword):
     endpoints: Endpoints
 
 
-@post("/v1/credentials")
+@post("/v1/credentials", opt={"failures": ("acl.outside", "filter.invalid", "expiry.past", "limit.reached")})
 async def issue_credential(
     data: NewCredential,
     gateway: Gateway,

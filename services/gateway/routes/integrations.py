@@ -59,7 +59,10 @@ async def list_integrations(
     return await gateway.ask(LIST_INTEGRATIONS, query)
 
 
-@post("/v1/integrations")
+@post(
+    "/v1/integrations",
+    opt={"failures": ("address.forbidden", "decoder.unknown", "name.taken", "limit.reached")},
+)
 async def create_integration(
     data: NewIntegration,
     gateway: Gateway,
@@ -89,7 +92,12 @@ async def get_integration(id: str, gateway: Gateway, caller: Principal) -> Integ
     )
 
 
-@patch("/v1/integrations/{id:str}")
+@patch(
+    "/v1/integrations/{id:str}",
+    opt={
+        "failures": ("integration.hosted", "address.forbidden", "decoder.unknown", "name.taken", "conflict")
+    },
+)
 async def change_integration(
     id: str, data: IntegrationChange, gateway: Gateway, caller: Principal
 ) -> IntegrationView:
@@ -114,7 +122,7 @@ async def change_integration(
     return await gateway.ask(CHANGE_INTEGRATION, command)
 
 
-@delete("/v1/integrations/{id:str}")
+@delete("/v1/integrations/{id:str}", opt={"failures": ("integration.hosted",)})
 async def delete_integration(id: str, gateway: Gateway, caller: Principal) -> None:
     """Delete an integration: its connection ends and its secrets are erased."""
     await gateway.ask(

@@ -22,7 +22,11 @@ _HEADERS = [
 ]
 
 
-@get("/v1/stream", media_type="text/event-stream", opt={"answer": "text/event-stream"})
+@get(
+    "/v1/stream",
+    media_type="text/event-stream",
+    opt={"answer": "text/event-stream", "failures": ("limit.reached", "log.unavailable")},
+)
 async def stream(
     gateway: Gateway,
     caller: Principal,

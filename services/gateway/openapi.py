@@ -1,7 +1,0 @@
-"""OpenAPI document: placeholder."""
-
-from typing import Any
-
-
-def document(app: Any) -> dict[str, Any]:
-    return {}

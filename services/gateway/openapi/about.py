@@ -1,0 +1,45 @@
+"""What the document says of the API as a whole."""
+
+from __future__ import annotations
+
+DESCRIPTION = """Devices send by MQTT or HTTP; what is seen here is read from the log of what they sent.
+
+**Authentication.** `Authorization: Bearer hmq_key_…`. The key decides the organization, so no path
+carries it. The admin key (`hmq_admin_…`) makes organizations, and acts for one with the header `X-Organization`.
+
+**Errors** are problem documents (RFC 9457, `application/problem+json`) with a stable `code`.
+
+**Lists** take `limit` and `cursor`, and answer `{"items": […], "next_cursor": …}`.
+
+**POST** takes an `Idempotency-Key`: the same request with the same key is done
+once and gets the same answer.
+
+**Times** are RFC 3339."""
+
+TAGS = {
+    "organizations": "Tenants. The operator's calls.",
+    "api-keys": "Who may call this API, and what for.",
+    "credentials": "What a device connects with.",
+    "integrations": "The hosted broker, and brokers of your own.",
+    "ingest": "Messages by HTTP.",
+    "devices": "Who has been heard.",
+    "telemetry": "What was measured.",
+    "messages": "What was sent, as it came.",
+    "activity": "What happened.",
+    "stream": "Messages as they come.",
+}
+LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+SECURITY_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "bearerFormat": "hmq_key_…", "description": "An API key"},
+    "operator": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "hmq_admin_…",
+        "description": "The admin key",
+    },
+    "device": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "An MQTT credential: its username and password",
+    },
+}

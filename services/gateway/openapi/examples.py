@@ -1,0 +1,184 @@
+"""One example per model of the API, for the document and its readers; a test holds each against its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
+_CREATED = "2026-11-21T18:00:00Z"
+_CREDENTIAL = {
+    "id": "cred_5n8p2x7m4k9q1w3z",
+    "name": "Boiler 7",
+    "device_id": "boiler-7",
+    "username": "cred_5n8p2x7m4k9q1w3z",
+    "client_id": "boiler-7",
+    "topic_prefix": _ORGANIZATION,
+    "hint": "hmq_dev_3fKq",
+    "publish": [f"{_ORGANIZATION}/devices/boiler-7/#"],
+    "subscribe": [f"{_ORGANIZATION}/commands/boiler-7/#"],
+    "state": "active",
+    "created_at": _CREATED,
+    "expires_at": None,
+}
+_API_KEY = {
+    "id": "key_2m7q4t8w1zbk3v9x",
+    "name": "Dashboard",
+    "scopes": ["read"],
+    "hint": "hmq_key_9dLm",
+    "created_at": _CREATED,
+    "expires_at": None,
+    "state": "active",
+}
+_SETTINGS = {
+    "protocol": "mqtt",
+    "host": "broker.example.com",
+    "port": 1883,
+    "mqtt_version": "3.1.1",
+    "username": "hybridmq",
+    "client_id": None,
+    "keepalive_s": 30,
+    "topic_prefix": None,
+}
+_TOPICS = [{"filter": "devices/+/telemetry", "qos": 1}]
+_DECODER = {"name": "standard", "settings": {}}
+_INTEGRATION = {
+    "id": "int_7q4t8w1zbk3v9x2m",
+    "name": "Plant 1",
+    "broker_type": "external",
+    "settings": _SETTINGS,
+    "has_secrets": ["password"],
+    "topics": _TOPICS,
+    "decoder": _DECODER,
+    "created_at": _CREATED,
+}
+_DEVICE = {
+    "id": "boiler-7",
+    "online": True,
+    "online_since": _CREATED,
+    "first_seen": _CREATED,
+    "last_seen": "2026-11-21T18:05:12.345Z",
+}
+_STEPS = [
+    {"name": "dns", "ok": True, "duration_ms": 3.1, "seen": "203.0.113.7", "next_action": None},
+    {"name": "tcp", "ok": True, "duration_ms": 18.4, "seen": "connected to port 1883", "next_action": None},
+    {"name": "mqtt", "ok": True, "duration_ms": 21.9, "seen": "CONNACK 0", "next_action": None},
+]
+
+
+def page(item: Any) -> dict[str, Any]:
+    """A page of a list, with one item."""
+    return {"items": [item], "next_cursor": None}
+
+
+EXAMPLES: dict[str, Any] = {
+    "NewOrganization": {"name": "Acme"},
+    "OrganizationIssued": {
+        "id": _ORGANIZATION,
+        "name": "Acme",
+        "api_key": {"id": _API_KEY["id"], "secret": "hmq_key_…"},
+    },
+    "OrganizationView": {"id": _ORGANIZATION, "name": "Acme", "created_at": _CREATED},
+    "NewApiKey": {"name": "Dashboard", "scopes": ["read"]},
+    "ApiKeyWithSecret": {**_API_KEY, "secret": "hmq_key_…"},
+    "ApiKeyView": _API_KEY,
+    "NewCredential": {"name": "Boiler 7", "device_id": "boiler-7"},
+    "CredentialIssued": {
+        **_CREDENTIAL,
+        "password": "hmq_dev_…",
+        "endpoints": {"mqtt": "mqtt://mqtt.example.com:1883", "ws": "ws://mqtt.example.com:9001/mqtt"},
+    },
+    "CredentialView": _CREDENTIAL,
+    "Revocation": {"reason": "device retired"},
+    "NewIntegration": {
+        "name": "Plant 1",
+        "broker_type": "external",
+        "settings": {"host": "broker.example.com", "port": 1883, "username": "hybridmq", "password": "…"},
+        "topics": _TOPICS,
+        "decoder": _DECODER,
+    },
+    "IntegrationChange": {"name": "Plant 1, hall B", "settings": {"port": 1884}},
+    "IntegrationView": _INTEGRATION,
+    "ConnectionToTest": {"settings": {"host": "broker.example.com", "username": "hybridmq", "password": "…"}},
+    "ConnectionTested": {"ok": True, "steps": _STEPS},
+    "MessageToPublish": {
+        "topic": "commands/boiler-7/set",
+        "payload": {"target": 65},
+        "qos": 1,
+        "retain": False,
+    },
+    "Published": {"acknowledged": True, "duration_ms": 4.2},
+    "IngestMessage": {
+        "topic": "devices/boiler-7/telemetry",
+        "payload": {"temperature": 64.8, "pressure": 1.4},
+    },
+    "Accepted": {"sequence": 81723, "duplicate": False},
+    "AcceptedLines": {
+        "accepted": 1,
+        "refused": 1,
+        "results": [
+            {"line": 1, "sequence": 81724, "duplicate": False},
+            {
+                "line": 2,
+                "error": {
+                    "type": "/problems/topic.invalid",
+                    "title": "The topic is not valid",
+                    "status": 422,
+                    "detail": "`+` at position 8: a topic holds no wildcard",
+                    "code": "topic.invalid",
+                    "field": "topic",
+                },
+            },
+        ],
+    },
+    "DeviceRow": _DEVICE,
+    "DeviceDetail": {
+        **_DEVICE,
+        "latest": {"temperature": {"value": 64.8, "unit": "°C", "timestamp": "2026-11-21T18:05:12.345Z"}},
+    },
+    "TelemetryRow": {
+        "device_id": "boiler-7",
+        "timestamp": "2026-11-21T18:05:12.345Z",
+        "metrics": {"temperature": 64.8, "pressure": 1.4},
+        "units": {"temperature": "°C"},
+        "topic": f"{_ORGANIZATION}/devices/boiler-7/telemetry",
+        "integration_id": "hosted",
+        "time_replaced": False,
+        "sequence": 81723,
+    },
+    "MessageRow": {
+        "sequence": 81723,
+        "received_at": "2026-11-21T18:05:12.347Z",
+        "device_id": "boiler-7",
+        "topic": f"{_ORGANIZATION}/devices/boiler-7/telemetry",
+        "integration_id": "hosted",
+        "qos": 1,
+        "retain": False,
+        "payload": '{"temperature": 64.8, "pressure": 1.4}',
+        "encoding": "utf-8",
+        "failure": None,
+    },
+    "ActivityRow": {
+        "id": "019a9f1e-7d4c-7cc1-9e53-0a1b2c3d4e5f",
+        "time": _CREATED,
+        "kind": "credential.issued",
+        "status": "ok",
+        "summary": "Credential Boiler 7 issued",
+        "actor": f"key:{_API_KEY['id']}",
+        "subject": f"credential:{_CREDENTIAL['id']}",
+        "device_id": None,
+        "reason": None,
+        "duration_ms": None,
+        "details": {},
+    },
+}
+
+STREAM = """retry: 1200
+
+id: 81723
+event: message
+data: {"sequence":81723,"received_at":"2026-11-21T18:05:12.347Z","device_id":"boiler-7",\
+"topic":"org_k3v9x2m7q4t8w1zb/devices/boiler-7/telemetry","integration_id":"hosted","qos":1,"retain":false,\
+"payload":"{\\"temperature\\": 64.8}","encoding":"utf-8","readings":[{"device_id":"boiler-7",\
+"timestamp":"2026-11-21T18:05:12.345Z","metrics":{"temperature":64.8},"units":{}}]}
+
+"""

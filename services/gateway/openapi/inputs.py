@@ -1,0 +1,76 @@
+"""Parameters and bodies of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar.typing import FieldDefinition
+
+from services.gateway.bodies import JSON, NDJSON
+from services.gateway.openapi.calls import Call
+from services.gateway.openapi.examples import EXAMPLES
+from services.gateway.openapi.ingest import INGEST_SCHEMA_NAME
+from services.gateway.parameters import IDEMPOTENCY_KEY, query_names
+
+
+def parameters(call: Call) -> list[dict[str, Any]]:
+    fields = call.handler.parsed_fn_signature.parameters
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in fields
+        if f"{{{name}}}" in call.path
+    ]
+    found += [_parameter(name, "query", field) for name, field in query_names(call.handler).items()]
+    for field in fields.values():
+        if header := getattr(field.kwarg_definition, "header", None):
+            found.append(_parameter(header, "header", field))
+    if "command_id" in fields:
+        found.append(
+            {
+                "name": IDEMPOTENCY_KEY,
+                "in": "header",
+                "required": False,
+                "description": "1 to 255 visible ASCII characters: asked twice, done once",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+    return found
+
+
+def _parameter(name: str, place: str, field: FieldDefinition) -> dict[str, Any]:
+    source: Any = field.kwarg_definition
+    is_integer = field.annotation is int
+    schema: dict[str, Any] = {"type": "integer" if is_integer else "string", **(source.schema_extra or {})}
+    limits = (
+        ("minimum", source.ge),
+        ("maximum", source.le),
+        ("maxLength", source.max_length),
+        ("default", field.default if field.has_default else None),
+    )
+    schema |= {key: value for key, value in limits if value is not None}
+    made = {"name": name, "in": place, "required": False, "schema": schema}
+    if source.description:
+        made["description"] = source.description
+    return made
+
+
+def request_body(call: Call, references: dict[Any, str]) -> dict[str, Any] | None:
+    if "media_types" in call.handler.opt:
+        example = EXAMPLES[INGEST_SCHEMA_NAME]
+        reference = {"$ref": f"#/components/schemas/{INGEST_SCHEMA_NAME}"}
+        lines = '{"topic": "devices/d1/telemetry", "payload": {"a": 1}}\n' * 2
+        return {
+            "required": True,
+            "content": {
+                JSON: {"schema": reference, "example": example},
+                NDJSON: {
+                    "schema": {"type": "string", "description": "One such object a line"},
+                    "example": lines,
+                },
+            },
+        }
+    if call.body is None:
+        return None
+    field = call.handler.parsed_fn_signature.parameters["data"]
+    content = {"schema": {"$ref": references[call.body]}, "example": EXAMPLES[call.body.__name__]}
+    return {"required": not field.is_optional, "content": {JSON: content}}
