@@ -1,0 +1,179 @@
+"""The oracle of every fault: what was acknowledged to a device is in PostgreSQL, once, in order, nowhere else.
+
+A device writes each message's number to an fsynced file **after** its PUBACK (or 2xx), and sends nothing twice:
+what was not acknowledged when the connection broke may or may not have arrived.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from deploy.local.ports import LOOPBACK
+
+
+class Ledger:
+    """Numbers that were acknowledged, on disk before anything else happens."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w")
+        self.acknowledged: list[int] = []
+        self.sent: list[int] = []
+
+    def acknowledge(self, numbers: Iterable[int]) -> None:
+        new = list(numbers)
+        self._file.write("".join(f"{number}\n" for number in new))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.acknowledged += new
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Pass is all zero."""
+
+    lost: int
+    invented: int
+    doubled: int
+    disordered: int
+
+    @property
+    def clean(self) -> bool:
+        return (self.lost, self.invented, self.doubled, self.disordered) == (0, 0, 0, 0)
+
+
+def judge(ledger: Ledger, rows: list[int]) -> Verdict:
+    """`rows` are the numbers of one device's messages as the store has them, in its order."""
+    held = Counter(rows)
+    return Verdict(
+        lost=len(set(ledger.acknowledged) - held.keys()),
+        invented=len(held.keys() - set(ledger.sent)),
+        doubled=sum(1 for count in held.values() if count > 1),
+        disordered=sum(1 for before, after in zip(rows, rows[1:], strict=False) if after < before),
+    )
+
+
+class Load(threading.Thread):
+    """Sends numbered messages until told to stop; goes on after every broken connection."""
+
+    def __init__(self, ledger: Ledger, way: Way, *, window: int, messages: int) -> None:
+        super().__init__(daemon=True, name="load")
+        self.ledger, self._way, self._window, self._messages = ledger, way, window, messages
+        self.broken = 0
+        self.leave_off = threading.Event()
+
+    def run(self) -> None:
+        number = 0
+        while number < self._messages and not self.leave_off.is_set():
+            numbers = list(range(number, number + self._window))
+            number += self._window
+            self.ledger.sent += numbers
+            try:
+                self._way.send(numbers, self.ledger)
+            except (OSError, httpx.HTTPError):
+                self.broken += 1
+                self._way.close()
+                time.sleep(0.2)  # as a device does before it connects again
+        self._way.close()
+
+
+class Way(Protocol):
+    """How messages travel; `send` acknowledges to the ledger and raises when the connection breaks."""
+
+    def send(self, numbers: list[int], ledger: Ledger) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Mqtt:
+    """QoS 1 over a raw MQTT 3.1.1 connection: nothing is sent again, no library keeps anything."""
+
+    def __init__(self, port: int, *, username: str, password: str, client_id: str, topic: str) -> None:
+        self._port, self._topic = port, topic
+        self._login = (client_id, username, password)
+        self._socket: socket.socket | None = None
+
+    def send(self, numbers: list[int], ledger: Ledger) -> None:
+        connection = self._socket = self._socket or self._connect()
+        packets = [
+            _packet(0x32, _text(self._topic) + struct.pack(">H", slot) + b'{"number":%d}' % number)
+            for slot, number in enumerate(numbers, 1)
+        ]
+        connection.sendall(b"".join(packets))
+        waiting = len(numbers)
+        buffer = b""
+        while waiting:
+            got = connection.recv(65536)
+            if not got:
+                raise ConnectionResetError("closed")
+            buffer += got
+            whole = len(buffer) // 4
+            slots = [struct.unpack(">H", buffer[4 * at + 2 : 4 * at + 4])[0] for at in range(whole)]
+            buffer = buffer[4 * whole :]
+            ledger.acknowledge(numbers[slot - 1] for slot in slots)
+            waiting -= whole
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection((LOOPBACK, self._port), timeout=5)
+        connection.settimeout(15)  # sourcing resumes ten seconds after a crash of the server
+        client_id, username, password = self._login
+        body = _text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", 60)
+        connection.sendall(_packet(0x10, body + _text(client_id) + _text(username) + _text(password)))
+        if connection.recv(4) != b"\x20\x02\x00\x00":
+            connection.close()
+            raise ConnectionRefusedError("CONNACK refused")
+        return connection
+
+
+class Http:
+    """POST /v1/ingest, one message a request."""
+
+    def __init__(self, gateway: str, key: str, topic: str) -> None:
+        self._url, self._key, self._topic = f"{gateway}/v1/ingest", key, topic
+        self._client: httpx.Client | None = None
+
+    def send(self, numbers: list[int], ledger: Ledger) -> None:
+        client = self._client = self._client or httpx.Client(timeout=10)
+        for number in numbers:
+            answer = client.post(
+                self._url,
+                json={"topic": self._topic, "payload": {"number": number}},
+                headers={"Authorization": f"Bearer {self._key}"},
+            )
+            if answer.status_code == 202:
+                ledger.acknowledge([number])
+            elif answer.status_code < 500:
+                raise AssertionError(f"{answer.status_code}: {answer.text}")
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    length, size = b"", len(body)
+    while True:
+        size, digit = divmod(size, 128)
+        length += bytes([digit | (128 if size else 0)])
+        if not size:
+            return bytes([kind]) + length + body
+
+
+def _text(text: str) -> bytes:
+    return struct.pack(">H", len(text.encode())) + text.encode()
