@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -57,23 +58,36 @@ def headers(
     return made
 
 
+class HostedAddress(NamedTuple):
+    organization: str
+    topic: str
+    device: str
+
+
+@lru_cache(maxsize=32_768)  # subjects repeat: a fleet's fit, and memory stays below some 20 MB
+def hosted_address(subject: str) -> HostedAddress:
+    """What the subject of a hosted message says."""
+    _, _, organization, _, path = subject.split(".", 4)
+    device = path.partition(".")[0]
+    return HostedAddress(organization, f"{organization}/devices/{from_subject(path)}", from_subject(device))
+
+
 def stored(subject: str, held: Mapping[str, str] | None, payload: bytes, stored_at: datetime) -> StoredMessage:
     """The message that stands in the log at this subject; `stored_at` is the stream's own time."""
     held = held or {}
     parts = subject.split(".", 4)
     organization, source = parts[2], parts[3]
     if source == HOSTED:
-        device, _, rest = parts[4].partition(".")
-        publish = held.get(NATS_MQTT_PUBLISH, "0")
+        address = hosted_address(subject)
         return StoredMessage(
             organization=organization,
             source=source,
-            topic=f"{organization}/devices/" + from_subject(f"{device}.{rest}" if rest else device),
-            qos=int(publish[0]),
+            topic=address.topic,
+            qos=int(held.get(NATS_MQTT_PUBLISH, "0")[0]),
             retain=False,  # nats-server keeps the flag to itself: a retained copy stands in its own store
             received=stored_at,
             payload=payload,
-            hosted_device=from_subject(device),
+            hosted_device=address.device,
             traceparent=None,
         )
     return StoredMessage(

@@ -203,9 +203,9 @@ class Pull:
         if status == "100":  # heartbeat
             return
         self._asked -= int(headers.get("Nats-Pending-Messages", 0))
-        # "Message Size Exceeds MaxBytes" is a 409, but as harmless as a time-out
-        # (that pull request is over; the next one takes its place)
-        if status in ("404", "408") or "MaxBytes" in headers.get("Description", ""):
+        # A 409 ends a request of `max_bytes` that is served: no trouble, as little as a time-out.
+        served = headers.get("Description", "") in ("Batch Completed", "Message Size Exceeds MaxBytes")
+        if served or status in ("404", "408"):  # the next request takes its place
             request = asyncio.create_task(self._top_up())
             self._requests.add(request)
             request.add_done_callback(self._requests.discard)

@@ -1,0 +1,78 @@
+"""Telemetry: the logs into PostgreSQL, and the queries over what stands there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts import telemetry as queries
+from contracts.activity import ActivityRecorded
+from contracts.organizations import PLATFORM
+from runtime import activity, rpc
+from runtime.log_writer import LogWriter
+from runtime.service import main, started
+from runtime.settings import load
+from services.telemetry import database
+from services.telemetry.activity import ActivityProjection
+from services.telemetry.dead_letters import DeadLetters
+from services.telemetry.directory import Directory
+from services.telemetry.messages import MessagesProjection
+from services.telemetry.partitions import Partitions, housekeep
+from services.telemetry.projector import Projector
+from services.telemetry.queries import Queries
+from services.telemetry.settings import Settings
+
+NAME = "telemetry"
+
+
+async def run() -> None:
+    settings = load(Settings)
+    async with started(NAME, settings) as service:
+        bus = service.bus
+        pool = await database.connect(settings.database_url.get_secret_value())
+        service.on_stop(pool.close)
+
+        async def happened(kind: str, summary: str, details: dict[str, Any]) -> None:
+            event = ActivityRecorded(kind=kind, status="failed", summary=summary, details=details)
+            id = "-".join([kind, details["projection"], str(details["epoch"]), str(details["sequence"])])
+            await activity.record(bus, PLATFORM, event, NAME, id=id)
+
+        directory, partitions, writer = Directory(bus.client), Partitions(), LogWriter(bus.client)
+        service.task(directory.run(), "registry")
+        service.task(writer.run(), "dead letters")
+        messages = Projector(
+            bus.client,
+            pool,
+            MessagesProjection(directory, DeadLetters(writer), partitions),
+            happened,
+            batch_messages_max=settings.batch_messages_max,
+            batch_bytes_max=settings.batch_bytes_max,
+            linger_messages=settings.linger_messages,
+            linger_s=settings.linger_s,
+        )
+        events = Projector(bus.client, pool, ActivityProjection(Partitions()), happened)
+        service.task(messages.run(), "messages")
+        service.task(events.run(), "activity")
+        service.health.add("messages", lambda: messages.trouble)
+        service.health.add("activity", lambda: events.trouble)
+        days_kept = {
+            "samples": settings.samples_days,
+            "messages": settings.messages_days,
+            "activity": settings.activity_days,
+        }
+        service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
+
+        answers = Queries.connect(
+            settings.database_query_url.get_secret_value(), settings.query_pool_size, settings.query_timeout_s
+        )
+        service.on_stop(answers.close)
+        rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
+        rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
+        rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
+        rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
+        rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)
+        await bus.broker.start()
+        await service.run()
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,54 @@
+"""Undecodable messages into DEADLETTERS, before the transaction that passes over them commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from contracts import dead_letters, subjects
+from contracts.failures import Unavailable
+from runtime.log_writer import MESSAGE_ID, LogWriter
+from runtime.observe import log
+from services.telemetry.decoding import Failed
+
+_log = log(part="dead letters")
+
+
+class DeadLetters:
+    """A crash in between writes the same ones again; their ids make that no second one."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
+
+    async def write(self, failed: Sequence[Failed], stream_created: str) -> None:
+        """Returns when the stream has all of them; Unavailable("log.unavailable") where it takes none now."""
+        waiting = []
+        for one in failed:
+            row = one.row
+            headers = dead_letters.headers(
+                stream_created=stream_created,
+                sequence=row.sequence,
+                subject=one.entry.subject,
+                source=row.source,
+                topic=row.topic,
+                received=row.received,
+                decoder=one.decoder,
+                reason=row.failure or "internal",
+                detail=one.detail,
+            )
+            headers[MESSAGE_ID] = f"{stream_created}-{row.sequence}"
+            subject = subjects.deadletter(row.organization, row.source)
+            while True:
+                try:
+                    waiting.append(self._writer.write(subject, headers, row.payload))
+                    break
+                except Unavailable:  # its queue is full: memory stays bounded, and we wait with it
+                    if not waiting:
+                        raise
+                    await asyncio.gather(*waiting)
+                    waiting.clear()
+        await asyncio.gather(*waiting)
+        if failed:
+            _log.warning(
+                "dead letters", count=len(failed), first=failed[0].row.failure, detail=failed[0].detail
+            )

@@ -1,0 +1,237 @@
+"""From entries of MESSAGES to what is stored of them: pure, and the costliest loop of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from contracts.decoders import DEFAULT, Decoded, Decoder, Message, Presence, get
+from contracts.decoders.limits import DEVICE_CHARS_MAX
+from contracts.failures import Unprocessable
+from contracts.messages import NATS_MQTT_PUBLISH, StoredMessage, hosted_address, stored
+from contracts.subjects import HOSTED
+from contracts.topics import device_of
+from runtime.observe import LINKS_MAX, log
+from runtime.pull import Entry
+
+_log = log(part="decoding")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PUBLISH = f"{NATS_MQTT_PUBLISH}:".encode()
+_HOSTED = f".{HOSTED}."  # the source is the last token of every other subject
+EXACT_MAX = 2**53  # beyond, a double does not hold every integer
+
+
+class Choice(NamedTuple):
+    """How an integration's messages are decoded."""
+
+    decoder: Decoder
+    settings: Any
+    prefix: str | None = None
+
+
+STANDARD = Choice(get(DEFAULT), get(DEFAULT).Settings())
+Choose = Callable[[str, str, int], Choice]
+"""(organization, source, time of storing in ns) → the choice that held then."""
+
+
+class SampleRow(NamedTuple):
+    time: datetime
+    sequence: int
+    organization: str
+    device: str
+    position: int
+    flags: int
+    source: str
+    topic: str
+    metrics: tuple[str, ...]
+    numbers: list[float | None]
+    others: dict[int, bool | str | int] | None  # by position in `metrics`
+    units: dict[int, str] | None
+    retained: bool  # a copy that the broker kept: no new reading when it is known already
+
+
+class MessageRow(NamedTuple):
+    received: datetime
+    sequence: int
+    organization: str
+    device: str | None
+    qos: int
+    retain: bool
+    source: str
+    topic: str
+    payload: bytes
+    failure: str | None
+
+
+class Failed(NamedTuple):
+    """A dead letter to be."""
+
+    entry: Entry
+    row: MessageRow
+    decoder: str
+    detail: str
+
+
+class Batch:
+    """What a run of entries comes to."""
+
+    __slots__ = ("failed", "heard", "links", "messages", "presences", "samples")
+
+    def __init__(self) -> None:
+        self.messages: list[MessageRow] = []
+        self.samples: list[SampleRow] = []
+        self.presences: list[tuple[str, int, Presence]] = []  # organization, sequence
+        self.heard: dict[tuple[str, str], datetime] = {}  # devices in samples that name no row of theirs
+        self.failed: list[Failed] = []
+        self.links: list[str] = []
+
+
+def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
+    """Adds to `into` what these entries say; never raises: what cannot be read is a failure of its own."""
+    add_message, add_sample = into.messages.append, into.samples.append
+    for entry in entries:
+        received = _EPOCH + timedelta(0, 0, entry.time_ns // 1000)
+        try:
+            message = _message(entry, received)
+        except Exception as error:  # noqa: BLE001  # written by something that is not ours
+            _fail(into, entry, _unreadable(entry, received), "none", "event.unreadable", repr(error))
+            continue
+        if message.traceparent is not None and len(into.links) < LINKS_MAX:
+            into.links.append(message.traceparent)
+        choice = choose(message.organization, message.source, entry.time_ns)
+        try:
+            decoded = choice.decoder.decode(
+                Message(
+                    message.topic, message.payload, message.received, message.hosted_device, choice.prefix
+                ),
+                choice.settings,
+            )
+        except Unprocessable as failure:
+            _fail(into, entry, message, _named(choice), failure.code, failure.detail)
+            continue
+        except Exception as error:  # noqa: BLE001  # a defect of the decoder: this message's trouble, nobody else's
+            _log.exception("a decoder crashed", decoder=choice.decoder.name, sequence=entry.sequence)
+            _fail(into, entry, message, _named(choice), "internal", repr(error))
+            continue
+        device = message.hosted_device or _device(decoded)
+        add_message(_row(message, entry.sequence, device, None))
+        if decoded.presence is not None:
+            into.presences.append((message.organization, entry.sequence, decoded.presence))
+        for position, sample in enumerate(decoded.samples):
+            if sample.device_id != device:
+                into.heard[message.organization, sample.device_id] = message.received
+            if sample.readings:
+                add_sample(_sample(message, entry.sequence, position, sample))
+
+
+def _message(entry: Entry, received: datetime) -> StoredMessage:
+    subject = entry.subject
+    if _HOSTED in subject:
+        address = hosted_address(subject)
+        raw = entry.raw_headers
+        at = raw.find(_PUBLISH)
+        qos = int(raw[at + len(_PUBLISH) :].lstrip()[:1]) if at >= 0 else 0
+        return StoredMessage(
+            address.organization,
+            HOSTED,
+            address.topic,
+            qos,
+            False,
+            received,
+            entry.data,
+            address.device,
+            None,
+        )
+    return stored(subject, entry.headers, entry.data, received)
+
+
+def _unreadable(entry: Entry, received: datetime) -> StoredMessage:
+    tokens = [*entry.subject.split("."), "", "", "", ""]
+    return StoredMessage(
+        tokens[2] or "platform",
+        tokens[3] or "unknown",
+        entry.subject,
+        0,
+        False,
+        received,
+        entry.data,
+        None,
+        None,
+    )
+
+
+def _row(message: StoredMessage, sequence: int, device: str | None, failure: str | None) -> MessageRow:
+    return MessageRow(
+        message.received,
+        sequence,
+        message.organization,
+        device,
+        message.qos,
+        message.retain,
+        message.source,
+        message.topic,
+        message.payload,
+        failure,
+    )
+
+
+def _sample(message: StoredMessage, sequence: int, position: int, sample: Any) -> SampleRow:
+    names: list[str] = []
+    numbers: list[float | None] = []
+    others: dict[int, bool | str | int] | None = None
+    units: dict[int, str] | None = None
+    for metric, value, unit in sample.readings:
+        kind = type(value)
+        if kind is float or (kind is int and -EXACT_MAX <= value <= EXACT_MAX):
+            numbers.append(value)
+        else:
+            others = others or {}
+            others[len(names)] = value
+            numbers.append(float(value) if kind is int else None)
+        if unit is not None:
+            units = units or {}
+            units[len(names)] = unit
+        names.append(metric)
+    return SampleRow(
+        sample.time,
+        sequence,
+        message.organization,
+        sample.device_id,
+        position,
+        sample.flags,
+        message.source,
+        message.topic,
+        tuple(names),
+        numbers,
+        others,
+        units,
+        message.retain,
+    )
+
+
+def _device(decoded: Decoded) -> str | None:
+    if decoded.samples:
+        return decoded.samples[0].device_id
+    return decoded.presence.device_id if decoded.presence is not None else None
+
+
+def _named(choice: Choice) -> str:
+    return f"{choice.decoder.name}@{choice.decoder.version}"
+
+
+def _fail(into: Batch, entry: Entry, message: StoredMessage, decoder: str, reason: str, detail: str) -> None:
+    device = message.hosted_device or device_of(message.topic)
+    if device is not None and not (0 < len(device) <= DEVICE_CHARS_MAX and device.isprintable()):
+        device = None
+    row = _row(message, entry.sequence, device, reason)
+    into.messages.append(row)
+    into.failed.append(Failed(entry, row, decoder, detail))
+
+
+def unstorable(entry: Entry, why: str, into: Batch) -> None:
+    """What the database refused as it was: its payload is kept, and everything else made harmless."""
+    received = _EPOCH + timedelta(0, 0, entry.time_ns // 1000)
+    message = _unreadable(entry, received)
+    topic = message.topic.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    _fail(into, entry, message._replace(topic=topic), "none", "value.invalid", why)

@@ -1,0 +1,101 @@
+"""Which decoder an integration's messages are for, at any time: the REGISTRY, held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+
+from nats.aio.client import Client
+from pydantic import ValidationError
+
+from contracts import decoders, subjects, upcasts
+from contracts.failures import Failure, Unavailable
+from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated
+from contracts.subjects import HOSTED, HTTP
+from runtime.jetstream import ApiError
+from runtime.observe import log
+from runtime.pull import Entry, Pull
+from services.telemetry.decoding import STANDARD, Choice
+
+_log = log(part="directory")
+QUIET_S = 0.5  # nothing for as long: there is nothing more
+PATIENCE_S = 3.0  # an event and a message of the same moment come by two ways
+
+
+class Directory:
+    """`run()` is its task: reads the integrations' events from the beginning, and follows them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        # Per integration, in the order of the log: from when (stored time, ns), which choice. The same
+        # message gets the same decoder whenever it is read again.
+        self._times: dict[tuple[str, str], list[int]] = {}
+        self._choices: dict[tuple[str, str], list[Choice]] = {}
+        self._given_up: set[tuple[str, str]] = set()
+        self._changed = asyncio.Event()
+        self.complete = asyncio.Event()
+
+    def choose(self, organization: str, source: str, at_ns: int) -> Choice:
+        if source in (HOSTED, HTTP):
+            return STANDARD
+        times = self._times.get((organization, source))
+        if times is None:
+            return STANDARD
+        return self._choices[organization, source][max(0, bisect_right(times, at_ns) - 1)]
+
+    async def know(self, sources: set[tuple[str, str]]) -> None:
+        """Waits a moment for those that are not known yet; one that never comes is decoded by the default."""
+        await self.complete.wait()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while (
+                    unknown := {s for s in sources if s[1] not in (HOSTED, HTTP) and s not in self._times}
+                    - self._given_up
+                ):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            _log.error("integrations that the registry does not know", integrations=sorted(unknown))
+            self._given_up |= unknown
+
+    async def run(self) -> None:
+        pull = Pull(
+            self._client,
+            "REGISTRY",
+            start=1,
+            filters=[subjects.registry_of_kind("integration")],
+            name="telemetry-registry",
+        )
+        while True:
+            try:
+                entries = await pull.next_batch(1000, timeout_s=None if self.complete.is_set() else QUIET_S)
+            except (Unavailable, ApiError) as error:
+                _log.warning("the registry cannot be read", error=str(error))
+                await asyncio.sleep(1)
+                continue
+            for entry in entries:
+                self._apply(entry)
+            if not entries or entries[-1].pending == 0:
+                self.complete.set()
+            self._changed.set()
+
+    def _apply(self, entry: Entry) -> None:
+        try:
+            recorded = upcasts.decode(
+                entry.headers, entry.data, subject=entry.subject, sequence=entry.sequence
+            )
+            if recorded is None or not isinstance(recorded.event, IntegrationCreated | IntegrationChanged):
+                return
+            entity = subjects.entity(entry.subject)
+            key = (entity.organization, entity.id)
+            choice = _choice(recorded.event.decoder, recorded.event.settings.topic_prefix)
+        except (Failure, ValidationError) as error:
+            _log.error("an integration's event cannot be used", subject=entry.subject, error=str(error))
+            return
+        self._times.setdefault(key, []).append(entry.time_ns)
+        self._choices.setdefault(key, []).append(choice)
+
+
+def _choice(wanted: DecoderChoice, prefix: str | None) -> Choice:
+    decoder = decoders.get(wanted.name)
+    return Choice(decoder, decoder.Settings.model_validate(wanted.settings), prefix)

@@ -1,0 +1,107 @@
+"""The projection of MESSAGES: raw messages, samples, devices; what cannot be decoded becomes a dead letter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import asyncpg
+
+from contracts.streams import MESSAGES
+from runtime.observe import span
+from runtime.pull import Entry
+from services.telemetry.checkpoints import Session
+from services.telemetry.dead_letters import DeadLetters
+from services.telemetry.decoding import Batch, project, unstorable
+from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.directory import Directory
+from services.telemetry.partitions import Partitions
+from services.telemetry.place import Checkpoint
+from services.telemetry.retained import without_known
+from services.telemetry.writing import DaysOfMetrics, Rows
+
+SLICE = 200  # messages decoded at a time: 2 ms, and then others have their turn
+
+
+class Ready:
+    """A batch, decoded, with its rows."""
+
+    __slots__ = ("batch", "rows")
+
+    def __init__(self, batch: Batch, rows: Rows) -> None:
+        self.batch, self.rows = batch, rows
+
+
+class MessagesProjection:
+    name = "messages"
+    stream = MESSAGES.name
+
+    def __init__(self, directory: Directory, dead_letters: DeadLetters, partitions: Partitions) -> None:
+        self._directory = directory
+        self._dead_letters = dead_letters
+        self._partitions = partitions
+        self._dictionaries = Dictionaries()
+        self._days = DaysOfMetrics()
+
+    async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
+        await self._directory.know({_source(entry) for entry in entries})
+        batch = Batch()
+        for start in range(0, len(entries), SLICE):
+            project(entries[start : start + SLICE], self._directory.choose, batch)
+            await asyncio.sleep(0)
+        return await self._ready(pool, batch, place)
+
+    async def prepare_unstorable(
+        self, pool: asyncpg.Pool, entry: Entry, place: Checkpoint, why: str
+    ) -> Ready:
+        batch = Batch()
+        unstorable(entry, why, batch)
+        return await self._ready(pool, batch, place)
+
+    async def _ready(self, pool: asyncpg.Pool, batch: Batch, place: Checkpoint) -> Ready:
+        devices = {(row.organization, row.device) for row in batch.messages if row.device is not None}
+        devices.update(batch.heard, ((o, presence.device_id) for o, _, presence in batch.presences))
+        devices.update((row.organization, row.device) for row in batch.samples)
+        shapes = {(row.organization, row.metrics) for row in batch.samples}
+        organizations = {row.organization for row in batch.messages}
+        async with pool.acquire() as connection:
+            await self._dictionaries.learn(connection, devices, shapes, organizations)
+            days = {_day(row.received) for row in batch.messages}
+            await self._partitions.ensure(connection, "messages", days)
+            await self._partitions.ensure(connection, "samples", {_day(row.time) for row in batch.samples})
+        await self._dead_letters.write(batch.failed, place.created)
+        return Ready(batch, Rows(batch, self._dictionaries, self._days, place.epoch))
+
+    async def write(self, connection: Session, ready: Ready) -> int:
+        rows = ready.rows
+        rows.samples = await without_known(connection, rows.samples, ready.batch)
+        with span("COPY samples", rows=len(rows.samples)):
+            await rows.copy_samples(connection)
+        with span("COPY messages", rows=len(rows.messages)):
+            await rows.copy_messages(connection)
+        with span("UPDATE devices", rows=len(rows.seen)):
+            await rows.update(connection)
+        return len(rows.samples) + len(rows.messages)
+
+    def committed(self, ready: Ready) -> None:
+        self._days.stored.update(ready.rows.new_days)
+        if len(self._days.stored) > DaysOfMetrics.REMEMBERED_MAX:
+            self._days.forget()
+
+    def links(self, ready: Ready) -> list[str]:
+        return ready.batch.links
+
+    def forget(self) -> None:
+        self._dictionaries.forget()
+        self._days.forget()
+        self._partitions.forget()
+
+
+def _source(entry: Entry) -> tuple[str, str]:
+    _, _, organization, source, *_ = entry.subject.split(".", 4)
+    return organization, source
+
+
+def _day(moment: datetime) -> date:
+    return moment.date()

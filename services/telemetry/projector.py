@@ -1,0 +1,271 @@
+"""The projection engine: from the checkpoint on, in batches, rows and checkpoint in one transaction.
+
+Whatever goes wrong (a database that is away, a crash, another replica that was faster) ends in the same
+place: everything in hand is thrown away, the checkpoint is read again, and reading goes on behind it. So rows
+are stored exactly once, whoever dies when. The next batch is decoded while this one commits; no more than
+that one is ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import asyncpg
+from nats.aio.client import Client
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from contracts.failures import Unavailable
+from runtime import jetstream
+from runtime.jetstream import ApiError
+from runtime.observe import log, meter, span
+from runtime.pull import Entry, Pull
+from services.telemetry import checkpoints
+from services.telemetry.checkpoints import Overtaken, Session
+from services.telemetry.database import AWAY, UNSTORABLE
+from services.telemetry.place import Checkpoint, place
+
+_log = log(part="projector")
+_batch = meter.create_histogram(
+    "hybridmq.projection.batch", unit="{message}", description="Messages a transaction"
+)
+_rows = meter.create_counter("hybridmq.projection.rows", unit="{row}", description="Rows stored")
+_commit = meter.create_histogram("hybridmq.projection.commit", unit="s", description="Time of a transaction")
+BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
+STAND_BY_S = 1.0
+
+BatchT = TypeVar("BatchT")
+Happened = Callable[[str, str, dict[str, Any]], Any]
+
+
+class Projection(Protocol[BatchT]):
+    """What is made of a stream. `prepare` may ask the database for ids, and decodes; `write` stores."""
+
+    name: str
+    stream: str
+
+    async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> BatchT: ...
+
+    async def prepare_unstorable(
+        self, pool: asyncpg.Pool, entry: Entry, place: Checkpoint, why: str
+    ) -> BatchT:
+        """The same for a single entry that the database refused as it was."""
+        ...
+
+    async def write(self, connection: Session, batch: BatchT) -> int:
+        """How many rows; runs in the checkpoint's transaction."""
+        ...
+
+    def committed(self, batch: BatchT) -> None: ...
+
+    def links(self, batch: BatchT) -> list[str]:
+        """Traceparents of what is in it."""
+        ...
+
+    def forget(self) -> None:
+        """Whatever is remembered of the database may not hold any more."""
+        ...
+
+
+class StreamChanged(Exception):
+    """The stream under us is another one: its sequences mean something else."""
+
+
+class Projector(Generic[BatchT]):
+    """`run()` is its task; `trouble` is None while it can work."""
+
+    def __init__(
+        self,
+        client: Client,
+        pool: asyncpg.Pool,
+        projection: Projection[BatchT],
+        happened: Happened,
+        *,
+        batch_messages_max: int = 4000,
+        batch_bytes_max: int = 16 * 1024 * 1024,
+        linger_messages: int = 200,
+        linger_s: float = 0.004,
+    ) -> None:
+        self._client, self._pool, self._projection = client, pool, projection
+        self._happened = happened
+        self._messages_max, self._bytes_max = batch_messages_max, batch_bytes_max
+        self._linger_messages, self._linger_s = linger_messages, linger_s
+        self.trouble: str | None = "starting"
+        self.pending = 0
+        self._place: Checkpoint | None = None
+        self._labels = {"projection": projection.name}
+        meter.create_observable_gauge(
+            "hybridmq.projection.pending",
+            callbacks=[self._observe_pending],
+            unit="{message}",
+            description="Messages in the log that are not stored yet",
+        )
+
+    def _observe_pending(self, _: CallbackOptions) -> list[Observation]:
+        return [Observation(self.pending, self._labels)]
+
+    async def run(self) -> None:
+        """For ever."""
+        failures = 0
+        while True:
+            before = self._place
+            try:
+                await self._run_until_trouble()
+            except Overtaken:
+                _log.info("another replica works here: standing by", **self._labels)
+                await self._stand_by()
+                failures = 0
+            except StreamChanged as change:
+                _log.warning("the stream changed while it was read", error=str(change), **self._labels)
+            except (*AWAY, Unavailable, ApiError) as error:
+                failures = 1 if self._place != before else failures + 1
+                self.trouble = repr(error)
+                _log.warning("projection waits", error=self.trouble, failures=failures, **self._labels)
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
+            self._projection.forget()
+
+    async def _stand_by(self) -> None:
+        """Until the checkpoint rests: whoever moves it is at work, and would only be raced."""
+        held = None
+        while True:
+            await asyncio.sleep(STAND_BY_S)
+            try:
+                async with self._pool.acquire() as connection:
+                    now = await checkpoints.read(connection, self._projection.name)
+            except AWAY:
+                return
+            if now == held:
+                return
+            held = now
+
+    async def _run_until_trouble(self) -> None:
+        self._place = await self._find_place()
+        pull = Pull(
+            self._client,
+            self._projection.stream,
+            start=self._place.sequence + 1,
+            messages_max=self._messages_max,
+            bytes_max=self._bytes_max,
+            name=f"telemetry-{self._projection.name}",
+            check=self._check_stream,
+        )
+        committing: asyncio.Task[Checkpoint] | None = None
+        at = self._place
+        try:
+            self.trouble = None
+            while True:
+                entries = await self._next(pull, committing)
+                if committing is not None and (committing.done() or not entries):
+                    await committing  # its failure is ours, as soon as it is known
+                    committing = None
+                if not entries:
+                    continue
+                await self._look_for_gaps(at, entries)
+                prepared = await self._prepare(entries, at)
+                if committing is not None:
+                    await committing
+                committing = asyncio.create_task(self._commit(prepared, entries, at))
+                at = at._replace(sequence=entries[-1].sequence)
+                self.pending = entries[-1].pending
+        finally:
+            if committing is not None:
+                committing.cancel()
+                await asyncio.gather(committing, return_exceptions=True)
+            await pull.close()
+
+    async def _next(self, pull: Pull, committing: asyncio.Task[Checkpoint] | None) -> list[Entry]:
+        entries = await pull.next_batch(self._messages_max, timeout_s=1.0 if committing is not None else None)
+        if entries and len(entries) < self._linger_messages:
+            await asyncio.sleep(self._linger_s)
+            entries += await pull.next_batch(self._messages_max - len(entries), timeout_s=0)
+        return entries
+
+    async def _prepare(self, entries: list[Entry], at: Checkpoint) -> BatchT | None:
+        """None where the database cannot take one of them: `_commit` then goes one by one."""
+        try:
+            return await self._projection.prepare(self._pool, entries, at)
+        except UNSTORABLE as error:
+            _log.warning("a batch cannot be prepared as a whole", error=repr(error), **self._labels)
+            return None
+
+    async def _commit(self, prepared: BatchT | None, entries: list[Entry], at: Checkpoint) -> Checkpoint:
+        if prepared is not None:
+            try:
+                return await self._store(prepared, at, entries)
+            except UNSTORABLE as error:
+                _log.error("a batch cannot be stored as a whole", error=repr(error), **self._labels)
+                why = repr(error)
+        else:
+            why = "cannot be prepared"
+        if len(entries) == 1:
+            batch = await self._projection.prepare_unstorable(self._pool, entries[0], at, why)
+            return await self._store(batch, at, entries)
+        middle = len(entries) // 2
+        for part in (entries[:middle], entries[middle:]):
+            at = await self._commit(await self._prepare(part, at), part, at)
+        return at
+
+    async def _store(self, batch: BatchT, at: Checkpoint, entries: list[Entry]) -> Checkpoint:
+        started = time.perf_counter()
+        name = self._projection.name
+        with span(f"project {name}", links=self._projection.links(batch), messages=len(entries)) as current:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await checkpoints.advance(connection, name, at, entries[-1].sequence)
+                rows = await self._projection.write(connection, batch)
+            current.set_attribute("rows", rows)
+        self._projection.committed(batch)
+        self._place = at._replace(sequence=entries[-1].sequence)
+        _commit.record(time.perf_counter() - started, self._labels)
+        _batch.record(len(entries), self._labels)
+        _rows.add(rows, self._labels)
+        return self._place
+
+    async def _find_place(self) -> Checkpoint:
+        """Where to go on, in an epoch of its own if the stream is not the one that it was."""
+        name, stream = self._projection.name, self._projection.stream
+        state = await jetstream.stream_state(self._client, stream)
+        async with self._pool.acquire() as connection:
+            held = await checkpoints.read(connection, name)
+            if held is None:
+                start = max(state.first, 1)
+                return await checkpoints.begin_epoch(connection, name, stream, state.created, start - 1, None)
+            found = place(held, state.created, state.first, state.last)
+            details = {"stream": stream, "projection": name, "epoch": held.epoch, "sequence": held.sequence}
+            if found.change != "none":
+                _log.error(
+                    "the stream is not the one that was read",
+                    change=found.change,
+                    start=found.start,
+                    **details,
+                )
+                summary = f"{stream} was {found.change}: reading begins anew at {found.start}"
+                await self._happened("log.epoch_changed", summary, {**details, "start": found.start})
+                return await checkpoints.begin_epoch(
+                    connection, name, stream, state.created, found.start - 1, held
+                )
+            if found.trimmed:
+                await self._trimmed(held, found.start, found.trimmed)
+                await checkpoints.advance(connection, name, held, found.start - 1)
+                return held._replace(sequence=found.start - 1)
+            return held
+
+    async def _check_stream(self) -> None:
+        """Behind each restart of the pull: sequences are counted in the stream that we think of."""
+        state = await jetstream.stream_state(self._client, self._projection.stream)
+        assert self._place is not None
+        if state.created != self._place.created or state.last < self._place.sequence:
+            raise StreamChanged(f"{self._projection.stream}: created {state.created}, last {state.last}")
+
+    async def _look_for_gaps(self, at: Checkpoint, entries: list[Entry]) -> None:
+        missing = entries[-1].sequence - at.sequence - len(entries)
+        if missing:
+            await self._trimmed(at, entries[0].sequence, missing)
+
+    async def _trimmed(self, held: Checkpoint, start: int, count: int) -> None:
+        stream = self._projection.stream
+        details = {"stream": stream, "projection": self._projection.name, "epoch": held.epoch, "count": count}
+        _log.error("the stream let messages go before they were read", start=start, **details)
+        summary = f"{stream} let {count} messages go before they were read"
+        await self._happened("log.trimmed", summary, {**details, "sequence": held.sequence})

@@ -1,0 +1,48 @@
+"""The answers to `contracts.telemetry`: each is one SQL statement, in the organization's own view."""
+
+from __future__ import annotations
+
+from contracts.calls import Page
+from contracts.telemetry import (
+    ActivityRow,
+    DeviceDetail,
+    DeviceRow,
+    GetDevice,
+    ListActivity,
+    ListDevices,
+    ListMessages,
+    ListTelemetry,
+    MessageRow,
+    TelemetryRow,
+)
+from services.telemetry.queries import activity, devices, messages, telemetry
+from services.telemetry.queries.session import ReadStore
+
+
+class Queries:
+    """Handlers of the calls."""
+
+    def __init__(self, store: ReadStore) -> None:
+        self._store = store
+
+    @classmethod
+    def connect(cls, url: str, pool_size: int, timeout_s: float) -> Queries:
+        return cls(ReadStore(url, pool_size, timeout_s))
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def list_telemetry(self, query: ListTelemetry) -> Page[TelemetryRow]:
+        return await telemetry.list_telemetry(self._store, query)
+
+    async def list_messages(self, query: ListMessages) -> Page[MessageRow]:
+        return await messages.list_messages(self._store, query)
+
+    async def list_devices(self, query: ListDevices) -> Page[DeviceRow]:
+        return await devices.list_devices(self._store, query)
+
+    async def get_device(self, query: GetDevice) -> DeviceDetail:
+        return await devices.get_device(self._store, query)
+
+    async def list_activity(self, query: ListActivity) -> Page[ActivityRow]:
+        return await activity.list_activity(self._store, query)

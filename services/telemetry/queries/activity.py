@@ -1,0 +1,49 @@
+"""What happened in an organization, newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, select, tuple_
+
+from contracts.calls import Page
+from contracts.telemetry import ActivityRow, ListActivity
+from services.telemetry.queries import cursors
+from services.telemetry.queries.session import ReadStore
+from services.telemetry.tables import activity
+
+_KIND = "activity"
+_ORDER = (activity.c.time, activity.c.sequence, activity.c.epoch)
+_SHOWN = ActivityRow.model_fields.keys()
+
+
+async def list_activity(store: ReadStore, query: ListActivity) -> Page[ActivityRow]:
+    rows = await store.read(query.organization, statement(query))
+    page = rows[: query.limit]
+    last = page[-1] if len(rows) > query.limit else None
+    cursor = last and cursors.encode(_KIND, last.time, last.sequence, last.epoch)
+    items = [ActivityRow(**{name: getattr(row, name) for name in _SHOWN}) for row in page]
+    return Page(items=items, next_cursor=cursor)
+
+
+def statement(query: ListActivity) -> Select[Any]:
+    held = activity.c
+    wanted = []
+    if query.kind is not None:
+        wanted.append(held.kind == query.kind)
+    if query.status is not None:
+        wanted.append(held.status == query.status)
+    if query.from_ is not None:
+        wanted.append(held.time >= query.from_)
+    if query.to is not None:
+        wanted.append(held.time < query.to)
+    if query.cursor is not None:
+        after = cursors.decode(_KIND, query.cursor, datetime, int, int)
+        wanted += [held.time <= after[0], tuple_(*_ORDER) < tuple_(*after)]
+    return (
+        select(activity)
+        .where(and_(True, *wanted))
+        .order_by(*(column.desc() for column in _ORDER))
+        .limit(query.limit + 1)
+    )

@@ -1,0 +1,61 @@
+"""A read of one organization: its own transaction, under row security."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from sqlalchemy import Executable, Row, text
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from contracts.failures import Refused, Unavailable
+from runtime.observe import log
+
+_log = log(part="queries")
+# Local to the transaction: a plain SET would stay on the pooled connection for the next organization.
+_BECOME = text("SELECT set_config('hybridmq.organization', :organization, true)")
+
+
+class ReadStore:
+    """The query role's connections: no owner, no bypass."""
+
+    def __init__(self, url: str, pool_size: int, timeout_s: float) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=timeout_s / 2,
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": timeout_s + 1,  # a hung server, which cannot time out itself
+                "server_settings": {
+                    "application_name": "hybridmq-telemetry queries",
+                    "statement_timeout": str(int(timeout_s * 1000)),
+                    "default_transaction_read_only": "on",
+                    # A plan for these times knows which partitions to leave out, and what a tenant's share is.
+                    "plan_cache_mode": "force_custom_plan",
+                },
+            },
+        )
+        SQLAlchemyInstrumentor().instrument(engine=self._engine.sync_engine, skip_dep_check=True)
+
+    async def read(self, organization: str, statement: Executable) -> Sequence[Row[Any]]:
+        """The rows; Unavailable("store.unavailable") while the database is away or too slow."""
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(_BECOME, {"organization": organization})
+                return (await connection.execute(statement)).all()
+        except DataError as error:  # NUL in a text, for one
+            raise Refused("request.invalid", "a value that the database cannot compare with") from error
+        except ProgrammingError:  # a defect, or no migration: not to be tried again
+            raise
+        except (DBAPIError, PoolTimeoutError, OSError, TimeoutError) as error:
+            _log.warning("a query failed", error=repr(error))
+            raise Unavailable("store.unavailable", "the database does not answer; try again") from error
+
+    async def close(self) -> None:
+        await self._engine.dispose()

@@ -1,0 +1,37 @@
+"""What the telemetry service is told."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    database_url: SecretStr
+    """SQLAlchemy URL of the projector's role, which bypasses row security (COPY is refused under it)."""
+    database_query_url: SecretStr
+    """SQLAlchemy URL of the role that answers queries, under row security."""
+
+    batch_messages_max: int = 4000
+    """Of one transaction. Above, PostgreSQL gains nothing; below 1,000 each commit begins to weigh."""
+    batch_bytes_max: int = 16 * 1024 * 1024
+    """Payloads waiting in memory; as much again is being written."""
+    linger_messages: int = 200
+    """Fewer than this wait a moment for more: at this many a commit weighs less than its rows."""
+    linger_s: float = 0.004
+    """A tenth of the 50 ms in which a reading is to be queryable."""
+
+    query_pool_size: int = 8
+    """Connections for queries: two cores answer no more at a time; others wait their turn."""
+    query_timeout_s: float = 8.0
+    """Below the 10 s that callers wait."""
+
+    messages_days: int = 30
+    """As long as MESSAGES holds them: further back nothing can be decoded again."""
+    samples_days: int = 400
+    """A year and a month, to compare with the year before."""
+    activity_days: int = 90
+    """As the ACTIVITY stream."""
+    housekeeping_s: float = 600.0
+    """Partitions are dropped and made ahead; a day's length leaves room for many failures."""
