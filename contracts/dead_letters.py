@@ -11,10 +11,6 @@ from contracts.messages import TOPIC
 REASON, DETAIL, DECODER = "hmq-reason", "hmq-detail", "hmq-decoder"
 ORIGIN_SUBJECT, ORIGIN_SEQUENCE = "hmq-origin-subject", "hmq-origin-sequence"
 ORIGIN_STREAM = "hmq-origin-created"
-    "hmq-origin-subject",
-    "hmq-origin-sequence",
-    "hmq-origin-created",
-)
 DETAIL_CHARS_MAX = 500
 _SAFE = "/$+#:;,.@=&!()[]{}<>|~*'\"^`?\\-_ "  # what a header line holds as it is; the rest is percent-encoded
 
