@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import nkeys
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.acl import publish_subjects, subscribe_subjects
 from contracts.streams import PAYLOAD_BYTES_MAX
@@ -70,10 +69,8 @@ def question(data: bytes) -> Question:
 
 class Signer:
     def __init__(self, account_seed: str) -> None:
-        seed = account_seed.encode()
-        _, raw = nkeys.decode_seed(seed)
-        self._key = Ed25519PrivateKey.from_private_bytes(bytes(raw))
-        self._issuer: str = nkeys.from_seed(seed).public_key.decode()
+        self._key = nkeys.from_seed(account_seed.encode())
+        self._issuer: str = self._key.public_key.decode()
 
     def allow(
         self,
