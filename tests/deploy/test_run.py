@@ -88,6 +88,23 @@ def start_run(tmp_path: Path) -> Iterator[StartRun]:
             run.end()
 
 
+@pytest.fixture(scope="module")
+def taken_port() -> Iterator[int]:
+    """A port that something else listens on."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, taken_port: int) -> Iterator[Run]:
+    """One `make run` for the tests that do not end it; its gateway's wanted port is taken."""
+    run = Run(tmp_path_factory.mktemp("run") / "state", HYBRIDMQ_GATEWAY_PORT=str(taken_port))
+    yield run.ready()
+    run.end()
+
+
 def lives(process: psutil.Process) -> bool:
     """Whether it runs; a zombie that nobody has waited for does not."""
     try:
@@ -147,38 +164,30 @@ def test_kill_9_leaves_no_process_and_the_next_run_recovers(start_run: StartRun)
     assert start_run().ready().end() == 0
 
 
-def test_a_taken_port_is_replaced_and_said_so(start_run: StartRun) -> None:
-    with socket.socket() as taken:
-        taken.bind((LOOPBACK, 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        run = start_run(HYBRIDMQ_GATEWAY_PORT=str(port)).ready()
-        assert not run.addresses["gateway"].endswith(f":{port}")
-        assert f"port {port} (gateway) is taken" in run.said()
+def test_a_taken_port_is_replaced_and_said_so(running: Run, taken_port: int) -> None:
+    assert not running.addresses["gateway"].endswith(f":{taken_port}")
+    assert f"port {taken_port} (gateway) is taken" in running.said()
 
 
-def test_a_crashed_service_is_restarted_and_said_so(start_run: StartRun) -> None:
-    run = start_run().ready()
-    old = run.process("services.telemetry")
-    old.kill()
-    eventually_now(lambda: "telemetry restarted" in run.said())
-    assert run.process("services.telemetry").pid != old.pid
-
-
-def test_a_second_platform_in_the_same_folder_is_refused(start_run: StartRun) -> None:
-    run = start_run().ready()
-    other = start_run()
-    assert other.supervisor.wait(30) == 1
-    assert "another platform runs in" in other.said()
-    assert (run.state / "run.json").exists()
-
-
-def test_nothing_listens_beyond_loopback(start_run: StartRun) -> None:
-    run = start_run().ready()
+def test_nothing_listens_beyond_loopback(running: Run) -> None:
     listening = [
         connection.laddr.ip
-        for each in run.processes()
+        for each in running.processes()
         for connection in each.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
     assert set(listening) == {LOOPBACK}
+
+
+def test_a_second_platform_in_the_same_folder_is_refused(running: Run) -> None:
+    other = Run(running.state)
+    assert other.supervisor.wait(30) == 1
+    assert "another platform runs in" in other.said()
+    assert (running.state / "run.json").exists()
+
+
+def test_a_crashed_service_is_restarted_and_said_so(running: Run) -> None:
+    old = running.process("services.telemetry")
+    old.kill()
+    eventually_now(lambda: "telemetry restarted" in running.said())
+    assert running.process("services.telemetry").pid != old.pid
