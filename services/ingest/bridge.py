@@ -24,7 +24,6 @@ from services.ingest.session import Session
 from services.ingest.window import Taken, Window
 
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
-WINDOW = 2_048  # twice what a broker keeps unacknowledged
 _CACHED_MAX = 8_192
 
 Dropped = Callable[[str, int], None]
@@ -102,7 +101,7 @@ class Bridge:
             return
         if qos and dup and (copy := self._window.copy_of(mid, topic, payload)) is not None:
             metrics.duplicates.add(1)
-            if copy.stored:
+            if copy.sequence:
                 self._acknowledge(session, mid, qos)
             else:
                 self._waiting[copy.number] = (session, qos)
@@ -147,7 +146,7 @@ class Bridge:
         self._release(written)
         session, qos = self._waiting.pop(taken.number)
         if written.cancelled() or written.exception() is not None:
-            self._window.forget(taken)
+            self._window.refuse(taken)
             session.end("the event log refused a message" if not written.cancelled() else "stopped")
             return
         self._window.store(taken, written.result().sequence)

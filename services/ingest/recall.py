@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import unquote
 
 import nats.errors
 from nats.aio.client import Client
@@ -12,7 +13,7 @@ from contracts.failures import Unavailable
 from contracts.streams import MESSAGES
 from contracts.subjects import messages_of_source
 from runtime.pull import Pull
-from services.ingest.bridge import SINCE, WINDOW
+from services.ingest.bridge import SINCE
 from services.ingest.window import Window
 
 _SILENCE_S = 5.0
@@ -20,7 +21,7 @@ _SILENCE_S = 5.0
 
 async def recall(client: Client, organization: str, integration: str) -> Window:
     """The link's window as it stood. Raises Unavailable("log.unavailable")."""
-    window = Window(WINDOW)
+    window = Window()
     subject = messages_of_source(organization, integration)
     try:
         last = await client.request(
@@ -40,16 +41,14 @@ async def recall(client: Client, organization: str, integration: str) -> Window:
     try:
         sequence = 0
         while sequence < end:
-            batch = await pull.next_batch(WINDOW, timeout_s=_SILENCE_S)
+            batch = await pull.next_batch(1000, timeout_s=_SILENCE_S)
             if not batch:
                 raise Unavailable("log.unavailable", f"reading {subject}: no answer")
             for entry in batch:
                 sequence, held = entry.sequence, entry.headers
                 if messages.MID in held:
-                    message = messages.stored(entry.subject, held, entry.data, stored_at=None)  # type: ignore[arg-type]
-                    window.store(
-                        window.take(int(held[messages.MID]), message.topic, message.payload), sequence
-                    )
+                    mid = int(held[messages.MID])
+                    window.remember(mid, unquote(held[messages.TOPIC]), entry.data, sequence)
     finally:
         await pull.close()
     return window
