@@ -62,11 +62,19 @@ def lines(body: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
+def _require_json(body: bytes) -> None:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused("request.malformed", f"this is not valid JSON: {error}") from error
+
+
 def _parsed(body: bytes) -> IngestMessage:
     try:
         body.decode()  # msgspec does not look inside what it passes through
         return _decode(body)
     except msgspec.ValidationError as error:
+        _require_json(body)  # what is no JSON behind the first wrong field is no JSON all the same
         words = str(error)
         found = _FIELD.search(words) or _NAMED.search(words)
         field = found.group(1) if found else ""

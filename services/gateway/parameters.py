@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.typing import FieldDefinition
 
 from contracts.failures import Refused
+from contracts.organizations import Principal
 from services.gateway.access import template
 from services.gateway.problems import FieldError, Invalid
 
@@ -20,28 +22,27 @@ TEXT_CHARS_MAX = 256
 CURSOR_CHARS_MAX = 512
 # RFC 3339 §5.6, with the zone that it demands.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_TIME = {"format": "date-time"}
 
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many at most")]
+Id = FromPath[str]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many at most")]
 Cursor = Annotated[
-    str | None, Parameter(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before")
+    str | None, QueryParameter(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before")
 ]
-Text = Annotated[str | None, Parameter(max_length=TEXT_CHARS_MAX)]
+Text = Annotated[str | None, QueryParameter(max_length=TEXT_CHARS_MAX)]
 From = Annotated[
     str | None,
-    Parameter(
-        query="from", description="Inclusive; RFC 3339 with zone", schema_extra={"format": "date-time"}
-    ),
+    QueryParameter(name="from", description="Inclusive; RFC 3339 with zone", schema_extra=_TIME),
 ]
 To = Annotated[
     str | None,
-    Parameter(query="to", description="Exclusive; RFC 3339 with zone", schema_extra={"format": "date-time"}),
+    QueryParameter(name="to", description="Exclusive; RFC 3339 with zone", schema_extra=_TIME),
 ]
-CommandId = str | None
-"""A handler's parameter `command_id` takes the Idempotency-Key: it comes by `command_id` below."""
+Caller = NamedDependency[Principal]
+CommandId = NamedDependency[str | None]
+"""The Idempotency-Key, by `command_id` below."""
 IDEMPOTENCY_KEY = "Idempotency-Key"
-# Parameters of handlers that are no query parameters.
-INJECTED = frozenset({"gateway", "caller", "command_id", "request", "data", "body"})
 
 
 def moment(field: str, value: str | None) -> datetime | None:
@@ -69,13 +70,11 @@ def span_of(from_: str | None, to: str | None) -> tuple[datetime | None, datetim
 
 def query_names(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     """A handler's query parameters by the names that callers use."""
-    found = {}
-    for name, field in handler.parsed_fn_signature.parameters.items():
-        source = field.kwarg_definition
-        if name in INJECTED or getattr(source, "header", None) or f"{{{name}:" in "".join(handler.paths):
-            continue
-        found[getattr(source, "query", None) or name] = field
-    return found
+    return {
+        field.kwarg_definition.name or name: field
+        for name, field in handler.parsed_fn_signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }
 
 
 def check_query(request: Request[Any, Any, Any]) -> None:
@@ -105,7 +104,7 @@ def command_id(request: Request[Any, Any, Any]) -> str | None:
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return None
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
+    if not _KEY.fullmatch(key):
         raise Invalid([FieldError(field=IDEMPOTENCY_KEY, detail="it has 1 to 255 visible ASCII characters")])
     # The whole path: revoking two credentials is two commands.
     scope = f"{request.auth.organization}\n{request.method} {template(request.url.path)}\n{key}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from litestar.di import NamedDependency
+
 from contracts.calls import AnswerT, Call, RequestT
 from runtime.bus import Bus
 from runtime.health import Health
@@ -35,3 +37,7 @@ class Gateway:
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""
         return await call(self.bus, what, request)
+
+
+Backend = NamedDependency[Gateway]
+"""How a route asks for it: `gateway: Backend`."""

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+import pytest_asyncio
+from nats.aio.client import Client as NatsClient
 
 from deploy.local.nats import NatsServer
-from tests.gateway.peers import Peers, started_peers
+from tests.gateway.peers import KEYS, Peers, bearer, started_peers
+from tests.support.clients import platform_client
 from tests.support.service import Service
 
 
@@ -17,15 +20,50 @@ def gateway(provisioned_nats: NatsServer, run_service: Callable[..., Service]) -
     return run_service("gateway", provisioned_nats)
 
 
-@pytest.fixture
-async def peers(provisioned_nats: NatsServer) -> AsyncIterator[Peers]:
-    """Answers for credentials, telemetry and ingest in this test."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running_peers(provisioned_nats: NatsServer) -> AsyncIterator[Peers]:
     async with started_peers(provisioned_nats) as peers:
         yield peers
 
 
 @pytest.fixture
+def peers(running_peers: Peers) -> Peers:
+    """Answers for credentials, telemetry and ingest; nothing asked yet."""
+    running_peers.asked.clear()
+    running_peers.answers.clear()
+    return running_peers
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def http(gateway: Service) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key."""
     async with httpx.AsyncClient(base_url=gateway.url, timeout=20) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def alpha(gateway: Service, peers: Peers) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the key of organization alpha, all scopes."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=20, headers=bearer(KEYS.alpha)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def beta(gateway: Service, peers: Peers) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the key of another organization, all scopes."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=20, headers=bearer(KEYS.beta)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def operator(gateway: Service, peers: Peers) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the admin key."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=20, headers=bearer(KEYS.operator)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def log_reader(provisioned_nats: NatsServer) -> AsyncIterator[NatsClient]:
+    """Reads MESSAGES as telemetry may."""
+    async with platform_client(provisioned_nats, "telemetry") as client:
         yield client

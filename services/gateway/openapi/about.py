@@ -5,7 +5,8 @@ from __future__ import annotations
 DESCRIPTION = """Devices send by MQTT or HTTP; what is seen here is read from the log of what they sent.
 
 **Authentication.** `Authorization: Bearer hmq_key_…`. The key decides the organization, so no path
-carries it. The admin key (`hmq_admin_…`) makes organizations, and acts for one with the header `X-Organization`.
+carries it. The admin key (`hmq_admin_…`) makes organizations, and acts for one with the
+header `X-Organization`.
 
 **Errors** are problem documents (RFC 9457, `application/problem+json`) with a stable `code`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from litestar.params import HeaderParameter
 from litestar.typing import FieldDefinition
 
 from services.gateway.bodies import JSON, NDJSON
@@ -22,8 +23,8 @@ def parameters(call: Call) -> list[dict[str, Any]]:
     ]
     found += [_parameter(name, "query", field) for name, field in query_names(call.handler).items()]
     for field in fields.values():
-        if header := getattr(field.kwarg_definition, "header", None):
-            found.append(_parameter(header, "header", field))
+        if isinstance(source := field.kwarg_definition, HeaderParameter):
+            found.append(_parameter(source.name or "", "header", field))
     if "command_id" in fields:
         found.append(
             {

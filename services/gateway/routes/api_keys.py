@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import delete, get, post
+from litestar.params import JSONBody
 from pydantic import AwareDatetime, Field
 
 from contracts.calls import Page
@@ -17,13 +18,12 @@ from contracts.organizations import (
     IssueApiKey,
     List,
     Name,
-    Principal,
     RevokeApiKey,
     Scope,
 )
 from services.gateway.bodies import Body
-from services.gateway.parameters import CommandId, Cursor, Limit
-from services.gateway.state import Gateway
+from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
+from services.gateway.state import Backend
 
 
 class NewApiKey(Body):
@@ -34,9 +34,9 @@ class NewApiKey(Body):
 
 @post("/v1/api-keys", opt={"failures": ("expiry.past", "limit.reached")})
 async def issue_api_key(
-    data: NewApiKey,
-    gateway: Gateway,
-    caller: Principal,
+    data: JSONBody[NewApiKey],
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> ApiKeyWithSecret:
     """Issue an API key. Its secret is shown this once."""
@@ -54,7 +54,7 @@ async def issue_api_key(
 
 @get("/v1/api-keys")
 async def list_api_keys(
-    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[ApiKeyView]:
     """List API keys, oldest first, without their secrets."""
     query = List(organization=caller.organization, actor=caller.actor, limit=limit, cursor=cursor)
@@ -62,7 +62,7 @@ async def list_api_keys(
 
 
 @delete("/v1/api-keys/{id:str}")
-async def revoke_api_key(id: str, gateway: Gateway, caller: Principal) -> None:
+async def revoke_api_key(id: Id, gateway: Backend, caller: Caller) -> None:
     """Revoke an API key: the next request with it is refused, its open streams end."""
     await gateway.ask(
         REVOKE_API_KEY, RevokeApiKey(organization=caller.organization, actor=caller.actor, id=id)

@@ -7,6 +7,7 @@ import binascii
 from typing import Literal
 
 from litestar import post
+from litestar.params import JSONBody
 from pydantic import JsonValue
 from pydantic_core import to_json
 
@@ -24,15 +25,14 @@ from contracts.integrations import (
     TestConnection,
     Topics,
 )
-from contracts.organizations import Principal
 from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.topics import check_topic
 from services.gateway.bodies import Body
-from services.gateway.parameters import CommandId
+from services.gateway.parameters import Caller, CommandId, Id
 from services.gateway.problems import FieldError, Invalid
 from services.gateway.routes.integrations import secrets_of
 from services.gateway.settings import MESSAGE_BODY_BYTES_MAX
-from services.gateway.state import Gateway
+from services.gateway.state import Backend
 from services.gateway.topic_space import whole
 
 
@@ -85,9 +85,9 @@ def check_size(payload: bytes) -> bytes:
     opt={"failures": ("broker.unreachable", "broker.refused", "broker.timeout", "address.forbidden")},
 )
 async def test_connection(
-    data: ConnectionToTest,
-    gateway: Gateway,
-    caller: Principal,
+    data: JSONBody[ConnectionToTest],
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> ConnectionTested:
     """Test a connection before it is saved: each step with what was seen. 502 names the step that failed."""
@@ -117,9 +117,9 @@ async def test_connection(
     },
 )
 async def test_integration(
-    id: str,
-    gateway: Gateway,
-    caller: Principal,
+    id: Id,
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> ConnectionTested:
     """Test a saved integration, with the secrets that it holds. 502 names the step that failed."""
@@ -176,10 +176,10 @@ def passed(tested: ConnectionTested) -> ConnectionTested:
     },
 )
 async def publish(
-    id: str,
-    data: MessageToPublish,
-    gateway: Gateway,
-    caller: Principal,
+    id: Id,
+    data: JSONBody[MessageToPublish],
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> Published:
     """Publish through an integration's connection, with QoS and retain. 502 where the broker is away.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, post
+from litestar.params import JSONBody
 from pydantic import AwareDatetime, BaseModel, StringConstraints
 
 from contracts.calls import Page
@@ -21,10 +22,10 @@ from contracts.credentials import (
     IssueCredential,
     RevokeCredential,
 )
-from contracts.organizations import List, Name, Principal
+from contracts.organizations import List, Name
 from services.gateway.bodies import Body
-from services.gateway.parameters import CommandId, Cursor, Limit
-from services.gateway.state import Gateway
+from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
+from services.gateway.state import Backend
 
 
 class NewCredential(Body):
@@ -56,9 +57,9 @@ class CredentialIssued(CredentialWithPassword):
 
 @post("/v1/credentials", opt={"failures": ("acl.outside", "filter.invalid", "expiry.past", "limit.reached")})
 async def issue_credential(
-    data: NewCredential,
-    gateway: Gateway,
-    caller: Principal,
+    data: JSONBody[NewCredential],
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> CredentialIssued:
     """Issue an MQTT credential: all that a device needs to connect. The password is shown this once."""
@@ -77,7 +78,7 @@ async def issue_credential(
 
 @get("/v1/credentials")
 async def list_credentials(
-    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[CredentialView]:
     """List credentials, oldest first, without their passwords."""
     query = List(organization=caller.organization, actor=caller.actor, limit=limit, cursor=cursor)
@@ -85,7 +86,7 @@ async def list_credentials(
 
 
 @get("/v1/credentials/{id:str}")
-async def get_credential(id: str, gateway: Gateway, caller: Principal) -> CredentialView:
+async def get_credential(id: Id, gateway: Backend, caller: Caller) -> CredentialView:
     """Get a credential, without its password."""
     return await gateway.ask(
         GET_CREDENTIAL, GetCredential(organization=caller.organization, actor=caller.actor, id=id)
@@ -94,11 +95,11 @@ async def get_credential(id: str, gateway: Gateway, caller: Principal) -> Creden
 
 @post("/v1/credentials/{id:str}/revoke", status_code=204)
 async def revoke_credential(
-    id: str,
-    gateway: Gateway,
-    caller: Principal,
+    id: Id,
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
-    data: Revocation | None = None,
+    data: JSONBody[Revocation | None] = None,
 ) -> None:
     """Revoke a credential: its live sessions end within a second. Asking twice is harmless."""
     organization = caller.organization

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, Response, post
+from litestar.params import RawBody
 from pydantic import BaseModel
 from uuid_utils import uuid7
 
@@ -19,10 +20,10 @@ from runtime.log_writer import MESSAGE_ID, Stored
 from runtime.observe import traceparent
 from services.gateway.bodies import JSON, NDJSON
 from services.gateway.ingest_body import IngestMessage, Message, lines, read
-from services.gateway.parameters import CommandId
+from services.gateway.parameters import Caller, CommandId
 from services.gateway.problems import FieldError, Invalid, Problem, problem
 from services.gateway.settings import LINES_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX
-from services.gateway.state import Gateway
+from services.gateway.state import Backend, Gateway
 
 
 class Accepted(BaseModel):
@@ -59,9 +60,9 @@ class AcceptedLines(BaseModel):
     },
 )
 async def ingest(
-    body: bytes,
-    gateway: Gateway,
-    caller: Principal,
+    body: RawBody,
+    gateway: Backend,
+    caller: Caller,
     request: Request[Any, Any, Any],
     command_id: CommandId,
 ) -> Response[Accepted | AcceptedLines]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from litestar import delete, get, patch, post
+from litestar.params import JSONBody
 from pydantic import SecretStr
 
 from contracts.calls import Page
@@ -24,11 +25,11 @@ from contracts.integrations import (
     IntegrationView,
     Topics,
 )
-from contracts.organizations import List, Name, Principal
+from contracts.organizations import List, Name
 from services.gateway.bodies import Body
 from services.gateway.merge import changed_settings
-from services.gateway.parameters import CommandId, Cursor, Limit
-from services.gateway.state import Gateway
+from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
+from services.gateway.state import Backend
 
 
 class NewIntegration(Body):
@@ -52,7 +53,7 @@ class IntegrationChange(Body):
 
 @get("/v1/integrations")
 async def list_integrations(
-    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[IntegrationView]:
     """List integrations; the hosted broker is one of them."""
     query = List(organization=caller.organization, actor=caller.actor, limit=limit, cursor=cursor)
@@ -64,9 +65,9 @@ async def list_integrations(
     opt={"failures": ("address.forbidden", "decoder.unknown", "name.taken", "limit.reached")},
 )
 async def create_integration(
-    data: NewIntegration,
-    gateway: Gateway,
-    caller: Principal,
+    data: JSONBody[NewIntegration],
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> IntegrationView:
     """Connect an external broker."""
@@ -85,7 +86,7 @@ async def create_integration(
 
 
 @get("/v1/integrations/{id:str}")
-async def get_integration(id: str, gateway: Gateway, caller: Principal) -> IntegrationView:
+async def get_integration(id: Id, gateway: Backend, caller: Caller) -> IntegrationView:
     """Get an integration, without its secrets."""
     return await gateway.ask(
         GET_INTEGRATION, GetIntegration(organization=caller.organization, actor=caller.actor, id=id)
@@ -99,7 +100,7 @@ async def get_integration(id: str, gateway: Gateway, caller: Principal) -> Integ
     },
 )
 async def change_integration(
-    id: str, data: IntegrationChange, gateway: Gateway, caller: Principal
+    id: Id, data: JSONBody[IntegrationChange], gateway: Backend, caller: Caller
 ) -> IntegrationView:
     """Change an integration; its connection follows without a restart."""
     settings, secrets = None, {}
@@ -123,7 +124,7 @@ async def change_integration(
 
 
 @delete("/v1/integrations/{id:str}", opt={"failures": ("integration.hosted",)})
-async def delete_integration(id: str, gateway: Gateway, caller: Principal) -> None:
+async def delete_integration(id: Id, gateway: Backend, caller: Caller) -> None:
     """Delete an integration: its connection ends and its secrets are erased."""
     await gateway.ask(
         DELETE_INTEGRATION, DeleteIntegration(organization=caller.organization, actor=caller.actor, id=id)

@@ -6,12 +6,13 @@ import mimetypes
 from pathlib import Path
 
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import Redirect
 from pydantic_core import to_json
 
 from contracts.failures import CODES, Refused
 from services.gateway import pages
-from services.gateway.state import Gateway
+from services.gateway.state import Backend, Gateway
 
 STATIC = Path(__file__).parent.parent / "static"
 _FILES = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
@@ -25,19 +26,19 @@ def _health(gateway: Gateway, path: str) -> Response[bytes]:
 
 
 @get("/healthz", include_in_schema=False)
-async def healthz(gateway: Gateway) -> Response[bytes]:
+async def healthz(gateway: Backend) -> Response[bytes]:
     """The process lives."""
     return _health(gateway, "/healthz")
 
 
 @get("/readyz", include_in_schema=False)
-async def readyz(gateway: Gateway) -> Response[bytes]:
+async def readyz(gateway: Backend) -> Response[bytes]:
     """It can do its work now, and if not, why."""
     return _health(gateway, "/readyz")
 
 
 @get("/metrics", include_in_schema=False)
-async def metrics(gateway: Gateway) -> Response[bytes]:
+async def metrics(gateway: Backend) -> Response[bytes]:
     """For Prometheus."""
     return _health(gateway, "/metrics")
 
@@ -55,7 +56,7 @@ async def docs() -> Response[bytes]:
 
 
 @get("/docs/{name:str}", include_in_schema=False)
-async def docs_file(name: str) -> Response[bytes]:
+async def docs_file(name: FromPath[str]) -> Response[bytes]:
     """Its script and style."""
     if name not in _FILES:
         raise Refused("route.unknown")
@@ -74,7 +75,7 @@ async def problems() -> Response[bytes]:
 
 
 @get("/problems/{code:str}", include_in_schema=False)
-async def problem_page(code: str) -> Response[str]:
+async def problem_page(code: FromPath[str]) -> Response[str]:
     """What a problem's `type` points at."""
     if code not in CODES:
         raise Refused("route.unknown")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import delete, get, post
+from litestar.params import JSONBody
 
 from contracts.calls import Page
 from contracts.organizations import (
@@ -16,11 +17,10 @@ from contracts.organizations import (
     Name,
     OrganizationIssued,
     OrganizationView,
-    Principal,
 )
 from services.gateway.bodies import Body
-from services.gateway.parameters import CommandId, Cursor, Limit
-from services.gateway.state import Gateway
+from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
+from services.gateway.state import Backend
 
 
 class NewOrganization(Body):
@@ -29,9 +29,9 @@ class NewOrganization(Body):
 
 @post("/v1/organizations")
 async def create_organization(
-    data: NewOrganization,
-    gateway: Gateway,
-    caller: Principal,
+    data: JSONBody[NewOrganization],
+    gateway: Backend,
+    caller: Caller,
     command_id: CommandId,
 ) -> OrganizationIssued:
     """Create an organization, with its first API key. The key's secret is shown this once."""
@@ -43,7 +43,7 @@ async def create_organization(
 
 @get("/v1/organizations")
 async def list_organizations(
-    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[OrganizationView]:
     """List organizations, oldest first."""
     return await gateway.ask(
@@ -52,7 +52,7 @@ async def list_organizations(
 
 
 @delete("/v1/organizations/{id:str}")
-async def delete_organization(id: str, gateway: Gateway, caller: Principal) -> None:
+async def delete_organization(id: Id, gateway: Backend, caller: Caller) -> None:
     """Delete an organization: its keys, credentials and integrations end at once."""
     await gateway.ask(
         DELETE_ORGANIZATION, DeleteOrganization(organization=PLATFORM, actor=caller.actor, id=id)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.types import ASGIApp
 
-from contracts.organizations import Principal
 from services.gateway.live import Reader
-from services.gateway.parameters import Text
+from services.gateway.parameters import Caller, Text
 from services.gateway.problems import FieldError, Invalid
-from services.gateway.state import Gateway
+from services.gateway.state import Backend
 
 SEQUENCE_DIGITS_MAX = 18
 _HEADERS = [
@@ -28,16 +27,16 @@ _HEADERS = [
     opt={"answer": "text/event-stream", "failures": ("limit.reached", "log.unavailable")},
 )
 async def stream(
-    gateway: Gateway,
-    caller: Principal,
+    gateway: Backend,
+    caller: Caller,
     request: Request[Any, Any, Any],
     device_id: Text = None,
     last_event_id: Text = None,
     last_event_id_header: Annotated[
-        str | None, Parameter(header="Last-Event-ID", description="Resume behind this event")
+        str | None, HeaderParameter(name="Last-Event-ID", description="Resume behind this event")
     ] = None,
 ) -> ASGIApp:
-    """Messages as they come, as server-sent events whose id is the message's sequence.
+    """Stream messages as they come. Server-sent events; the id is the message's sequence.
 
     `Last-Event-ID` (or `last_event_id`) resumes without a gap; where the log no longer holds what follows,
     an event `gap` says so. A stream ends after some minutes: clients resume by themselves.

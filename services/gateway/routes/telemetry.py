@@ -5,7 +5,6 @@ from __future__ import annotations
 from litestar import get
 
 from contracts.calls import Page
-from contracts.organizations import Principal
 from contracts.telemetry import (
     GET_DEVICE,
     LIST_ACTIVITY,
@@ -23,13 +22,13 @@ from contracts.telemetry import (
     MessageRow,
     TelemetryRow,
 )
-from services.gateway.parameters import Cursor, From, Limit, Text, To, span_of
-from services.gateway.state import Gateway
+from services.gateway.parameters import Caller, Cursor, From, Id, Limit, Text, To, span_of
+from services.gateway.state import Backend
 
 
 @get("/v1/devices")
 async def list_devices(
-    gateway: Gateway, caller: Principal, limit: Limit = 100, cursor: Cursor = None
+    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[DeviceRow]:
     """List devices."""
     query = ListDevices(organization=caller.organization, limit=limit, cursor=cursor)
@@ -37,15 +36,15 @@ async def list_devices(
 
 
 @get("/v1/devices/{id:str}")
-async def get_device(id: str, gateway: Gateway, caller: Principal) -> DeviceDetail:
+async def get_device(id: Id, gateway: Backend, caller: Caller) -> DeviceDetail:
     """Get a device: last seen, online, the latest value of each metric."""
     return await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=id))
 
 
 @get("/v1/telemetry")
 async def list_telemetry(
-    gateway: Gateway,
-    caller: Principal,
+    gateway: Backend,
+    caller: Caller,
     device_id: Text = None,
     metric: Text = None,
     integration_id: Text = None,
@@ -71,8 +70,8 @@ async def list_telemetry(
 
 @get("/v1/messages")
 async def list_messages(
-    gateway: Gateway,
-    caller: Principal,
+    gateway: Backend,
+    caller: Caller,
     device_id: Text = None,
     integration_id: Text = None,
     from_: From = None,
@@ -80,7 +79,7 @@ async def list_messages(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[MessageRow]:
-    """List raw messages with their payload, newest first; `failure` says why one could not be decoded."""
+    """List raw messages with their payload, newest first. `failure` says why one could not be decoded."""
     first, last = span_of(from_, to)
     query = ListMessages(
         organization=caller.organization,
@@ -96,8 +95,8 @@ async def list_messages(
 
 @get("/v1/activity")
 async def list_activity(
-    gateway: Gateway,
-    caller: Principal,
+    gateway: Backend,
+    caller: Caller,
     kind: Text = None,
     status: Text = None,
     from_: From = None,

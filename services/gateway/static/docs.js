@@ -66,8 +66,13 @@ class Reader {
 
   limits(schema) {
     const held = this.resolve(schema);
-    const words = { minimum: "at least", maximum: "at most", maxLength: "characters, at most", maxItems: "entries, at most" };
-    const found = Object.entries(words).filter(([key]) => held[key] !== undefined).map(([key, word]) => `${word} ${held[key]}`);
+    const words = {
+      minimum: (n) => `at least ${n}`,
+      maximum: (n) => `at most ${n}`,
+      maxLength: (n) => `at most ${n} characters`,
+      maxItems: (n) => `at most ${n} entries`,
+    };
+    const found = Object.entries(words).filter(([key]) => held[key] !== undefined).map(([key, say]) => say(held[key]));
     if (held.default !== undefined && held.default !== null) found.push(`default ${JSON.stringify(held.default)}`);
     return found.join(", ");
   }
@@ -161,7 +166,7 @@ class Reader {
       const title = tag.name.replaceAll("-", " ").replace(/^./, (letter) => letter.toUpperCase());
       const list = make("ul", {}, ...operations.map(([method, , operation]) => {
         const verb = method.toUpperCase();
-        return make("li", { "data-for": operation.operationId }, make("a", { href: `#${operation.operationId}` }, make("span", { class: `method ${verb}` }, verb), make("span", {}, operation.summary.split(":")[0])));
+        return make("li", { "data-for": operation.operationId }, make("a", { href: `#${operation.operationId}` }, make("span", { class: `method ${verb}` }, verb), make("span", {}, operation.summary.split(/[:;,]/)[0])));
       }));
       index.append(make("section", {}, make("h2", {}, title), list));
       main.append(make("section", {}, make("h2", {}, title), make("p", {}, tag.description), ...operations.map((each) => this.article(...each))));
