@@ -67,13 +67,14 @@ class Registry:
         entry = table.get(organization, id)
         if entry is None:
             raise Refused("not_found")
+        known = entry.last
         subject = subjects.registry(organization, kind, id)
         state = table.empty
         events = await self._log.read(subject)
         for recorded in events:
             state = evolve(state, recorded.event)
         last = events[-1].sequence if events else 0
-        if last < entry.last:  # that replica of the log lags behind
+        if last < known:  # that replica of the log lags behind
             raise Unavailable("log.unavailable", "the registry cannot be read at the moment; try again")
         return subject, state, last, entry.created_at
 

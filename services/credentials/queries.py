@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -122,6 +121,6 @@ def _position(request: List) -> int:
         word, _, number = text.partition(b":")
         if word == b"after" and number.isdigit():
             return int(number)
-    except binascii.Error:
+    except ValueError:  # not base64, or more digits than a number has
         pass
     raise Refused("cursor.invalid", "take `next_cursor` of the page before as it is", field="cursor")
