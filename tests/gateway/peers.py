@@ -188,7 +188,7 @@ def _integration(request: Any) -> integrations.IntegrationView:
         id="int_1",
         name="plant",
         broker_type="external",
-        settings=integrations.BrokerSettings(host="broker.example", username="u"),
+        settings=integrations.BrokerSettings(host="broker.example", port=1883, keepalive_s=30, username="u"),
         has_secrets=("password",),
         topics=(integrations.TopicFilter(filter="devices/+/telemetry"),),
         created_at=NOW,

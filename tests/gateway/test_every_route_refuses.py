@@ -28,7 +28,7 @@ class Called(NamedTuple):
 
     @property
     def is_operators(self) -> bool:
-        return self.operation["security"] == [{"operator": []}]
+        return bool(self.operation["security"] == [{"operator": []}])
 
 
 def _calls() -> list[Called]:
