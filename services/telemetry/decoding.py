@@ -19,6 +19,7 @@ _log = log(part="decoding")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PUBLISH = f"{NATS_MQTT_PUBLISH}:".encode()
 _HOSTED = f".{HOSTED}."  # the source is the last token of every other subject
+_new = tuple.__new__  # a third of the cost of calling a NamedTuple
 EXACT_MAX = 2**53  # beyond, a double does not hold every integer
 
 
@@ -102,8 +103,9 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
         choice = choose(message.organization, message.source, entry.time_ns)
         try:
             decoded = choice.decoder.decode(
-                Message(
-                    message.topic, message.payload, message.received, message.hosted_device, choice.prefix
+                _new(
+                    Message,
+                    (message.topic, message.payload, message.received, message.hosted_device, choice.prefix),
                 ),
                 choice.settings,
             )
@@ -162,17 +164,10 @@ def _unreadable(entry: Entry, received: datetime) -> StoredMessage:
 
 
 def _row(message: StoredMessage, sequence: int, device: str | None, failure: str | None) -> MessageRow:
-    return MessageRow(
-        message.received,
-        sequence,
-        message.organization,
-        device,
-        message.qos,
-        message.retain,
-        message.source,
-        message.topic,
-        message.payload,
-        failure,
+    organization, source, topic, qos, retain, received, payload, _, _ = message
+    return _new(
+        MessageRow,
+        (received, sequence, organization, device, qos, retain, source, topic, payload, failure),
     )
 
 
@@ -193,20 +188,23 @@ def _sample(message: StoredMessage, sequence: int, position: int, sample: Any) -
             units = units or {}
             units[len(names)] = unit
         names.append(metric)
-    return SampleRow(
-        sample.time,
-        sequence,
-        message.organization,
-        sample.device_id,
-        position,
-        sample.flags,
-        message.source,
-        message.topic,
-        tuple(names),
-        numbers,
-        others,
-        units,
-        message.retain,
+    return _new(
+        SampleRow,
+        (
+            sample.time,
+            sequence,
+            message.organization,
+            sample.device_id,
+            position,
+            sample.flags,
+            message.source,
+            message.topic,
+            tuple(names),
+            numbers,
+            others,
+            units,
+            message.retain,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from services.telemetry import copying
 from services.telemetry.checkpoints import Session
 
 REMEMBERED_MAX = 500_000  # devices or metric lists; some 100 MB, then it is learnt anew
@@ -22,6 +23,16 @@ _SELECT = (
 _INSERT = "INSERT INTO {table} (organization, name) SELECT * FROM unnest($1::int[], $2::text[]) ON CONFLICT DO NOTHING"
 
 
+class Shape:
+    """The metrics of a sample, as many samples have them."""
+
+    __slots__ = ("ids", "wire")
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids
+        self.wire = copying.integers(ids)
+
+
 class Organization:
     """What is known of one."""
 
@@ -31,7 +42,7 @@ class Organization:
         self.id = id
         self.devices: dict[str, int] = {}
         self.metrics: dict[str, int] = {}
-        self.shapes: dict[tuple[str, ...], list[int]] = {}  # metric names of a sample → their ids
+        self.shapes: dict[tuple[str, ...], Shape] = {}  # by the names
 
 
 class Dictionaries:
@@ -69,7 +80,7 @@ class Dictionaries:
         for row in await self._rows(connection, "metrics", missing):
             by_id[row["organization"]].metrics[row["name"]] = row["id"]
         for organization, shape in new_shapes:
-            organization.shapes[shape] = [organization.metrics[name] for name in shape]
+            organization.shapes[shape] = Shape([organization.metrics[name] for name in shape])
 
     async def _rows(
         self, connection: Session, table: str, missing: set[tuple[int, str]]

@@ -18,7 +18,7 @@ from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
-from services.telemetry.retained import without_known
+from services.telemetry.retained import new_ones
 from services.telemetry.writing import DaysOfMetrics, Rows
 
 SLICE = 200  # messages decoded at a time: 2 ms, and then others have their turn
@@ -75,11 +75,13 @@ class MessagesProjection:
 
     async def write(self, connection: Session, ready: Ready) -> int:
         rows = ready.rows
-        rows.samples = await without_known(connection, rows.samples, ready.batch)
+        kept = await new_ones(connection, ready.batch.samples)
+        if kept is not None:
+            rows.samples = [rows.samples[at] for at in kept]
         with span("COPY samples", rows=len(rows.samples)):
-            await rows.copy_samples(connection)
+            await rows.copy(connection, "samples")
         with span("COPY messages", rows=len(rows.messages)):
-            await rows.copy_messages(connection)
+            await rows.copy(connection, "messages")
         with span("UPDATE devices", rows=len(rows.seen)):
             await rows.update(connection)
         return len(rows.samples) + len(rows.messages)

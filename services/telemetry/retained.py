@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from services.telemetry.checkpoints import Session
-from services.telemetry.decoding import Batch
+from services.telemetry.decoding import SampleRow
 
 _KNOWN = (
-    "SELECT device, time, metrics, numbers, others FROM samples"
-    " JOIN (SELECT DISTINCT * FROM unnest($1::int[], $2::timestamptz[]) AS r (device, time)) r USING (device, time)"
+    "SELECT o.name AS organization, d.name AS device, s.time, s.numbers, s.others,"
+    " (SELECT array_agg(m.name ORDER BY one.at) FROM unnest(s.metrics) WITH ORDINALITY AS one (id, at)"
+    " JOIN metrics m USING (id)) AS metrics"
+    " FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS r (org, device, time)) r"
+    " JOIN organizations o ON o.name = r.org"
+    " JOIN devices d ON d.organization = o.id AND d.name = r.device"
+    " JOIN samples s ON s.device = d.id AND s.time = r.time"
 )
-_TIME, _DEVICE, _METRICS, _NUMBERS, _OTHERS = 0, 3, 9, 10, 11  # columns of a sample
 
 
-async def without_known(
-    connection: Session, samples: list[tuple[Any, ...]], batch: Batch
-) -> list[tuple[Any, ...]]:
-    """The same samples, less those retained copies that say what is stored, or what stands before them here."""
-    retained = {at for at, row in enumerate(batch.samples) if row.retained}
+async def new_ones(connection: Session, samples: Sequence[SampleRow]) -> list[int] | None:
+    """Which to keep: all but retained copies of what is stored, or stands before them here. None: all."""
+    retained = [row for row in samples if row.retained]
     if not retained:
-        return samples
-    asked = [samples[at] for at in retained]
-    rows = await connection.fetch(_KNOWN, [row[_DEVICE] for row in asked], [row[_TIME] for row in asked])
+        return None
+    rows = await connection.fetch(
+        _KNOWN, [r.organization for r in retained], [r.device for r in retained], [r.time for r in retained]
+    )
     known = {
-        (r["device"], r["time"], tuple(r["metrics"]), tuple(r["numbers"]), _normal(r["others"])) for r in rows
+        (r["organization"], r["device"], r["time"], _values(r["metrics"], r["numbers"], _others(r)))
+        for r in rows
     }
     kept = []
     for at, row in enumerate(samples):
-        key = (row[_DEVICE], row[_TIME], tuple(row[_METRICS]), tuple(row[_NUMBERS]), _normal(row[_OTHERS]))
-        if at in retained and key in known:
+        others = list((row.others or {}).values())
+        key = (row.organization, row.device, row.time, _values(row.metrics, row.numbers, others))
+        if row.retained and key in known:
             continue
         known.add(key)
-        kept.append(row)
+        kept.append(at)
     return kept
 
 
-def _normal(others: str | None) -> str | None:
-    """jsonb comes back with its keys in another order and other spacing."""
-    return None if others is None else repr(sorted(json.loads(others).items()))
+def _others(row: Any) -> list[Any]:
+    return list(json.loads(row["others"]).values()) if row["others"] else []
+
+
+def _values(metrics: Sequence[str], numbers: Sequence[float | None], others: list[Any]) -> tuple[Any, ...]:
+    """jsonb comes back with its keys in another order: what the other values are is enough."""
+    return tuple(metrics), tuple(numbers), tuple(sorted(map(repr, others)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
+from services.telemetry import copying
 from services.telemetry.checkpoints import Session
 from services.telemetry.decoding import Batch, MessageRow, SampleRow
 from services.telemetry.dictionaries import Dictionaries, Organization
@@ -58,6 +58,9 @@ _SET_METRICS = (
 )
 
 
+_NOTHING = copying.NULL * 2  # neither others nor units
+
+
 class Seen:
     """What a batch says of each device."""
 
@@ -102,24 +105,24 @@ class Rows:
             since = before[1] if before is not None and before[0] == presence.online else presence.time
             self.presences[id] = (presence.online, since)
 
-    def _message(self, row: MessageRow, epoch: int) -> tuple[Any, ...]:
-        organization = self._organizations[row.organization]
+    def _message(self, row: MessageRow, epoch: int) -> bytes:
+        received, sequence, name, device_name, qos, retain, source, topic, payload, failure = row
+        organization = self._organizations[name]
         device = None
-        if row.device is not None:
-            device = organization.devices[row.device]
-            self._see(organization.id, device, row.received).count += 1
-        return (
-            row.received,
-            row.sequence,
+        if device_name is not None:
+            device = organization.devices[device_name]
+            self._see(organization.id, device, received).count += 1
+        return copying.message(
+            received,
+            sequence,
             organization.id,
             device,
             epoch,
-            row.qos,
-            row.retain,
-            row.source,
-            row.topic,
-            row.payload,
-            row.failure,
+            qos,
+            retain,
+            copying.texts(source, topic),
+            payload,
+            failure,
         )
 
     def _see(self, organization: int, device: int, at: datetime) -> Seen:
@@ -132,33 +135,47 @@ class Rows:
             seen.first = at
         return seen
 
-    def _samples(self, rows: Sequence[SampleRow], days: DaysOfMetrics, epoch: int) -> list[tuple[Any, ...]]:
+    def _samples(self, rows: Sequence[SampleRow], days: DaysOfMetrics, epoch: int) -> list[bytes]:
         made = []
         stored = days.stored
-        for row in rows:
-            organization = self._organizations[row.organization]
-            device = organization.devices[row.device]
-            metrics = organization.shapes[row.metrics]
-            day = row.time.date()
-            key = (device, row.metrics)
-            held = stored.get(key)
+        for (
+            time,
+            sequence,
+            name,
+            device_name,
+            position,
+            flags,
+            source,
+            topic,
+            names,
+            numbers,
+            others,
+            units,
+            _,
+        ) in rows:
+            organization = self._organizations[name]
+            device = organization.devices[device_name]
+            shape = organization.shapes[names]
+            day = time.date()
+            held = stored.get((device, names))
             if held is None or held < day:
-                self._new_day(organization, device, row.metrics, day)
+                self._new_day(organization, device, names, day)
+            rest = _NOTHING
+            if others is not None or units is not None:
+                rest = copying.jsonb(_by_id(shape.ids, others)) + copying.jsonb(_by_id(shape.ids, units))
             made.append(
-                (
-                    row.time,
-                    row.sequence,
+                copying.sample(
+                    time,
+                    sequence,
                     organization.id,
                     device,
                     epoch,
-                    row.position,
-                    row.flags,
-                    row.source,
-                    row.topic,
-                    metrics,
-                    row.numbers,
-                    _by_id(metrics, row.others),
-                    _by_id(metrics, row.units),
+                    position,
+                    flags,
+                    copying.texts(source, topic),
+                    shape.wire,
+                    copying.doubles(numbers),
+                    rest,
                 )
             )
         return made
@@ -168,15 +185,15 @@ class Rows:
         if self.new_days.get(key, date.min) >= day:
             return
         self.new_days[key] = day
-        for metric in organization.shapes[names]:
+        for metric in organization.shapes[names].ids:
             place = (organization.id, device, metric)
             self.metric_days[place] = max(day, self.metric_days.get(place, day))
 
-    async def copy_samples(self, connection: Session) -> None:
-        await connection.copy_records_to_table("samples", records=self.samples, columns=SAMPLE_COLUMNS)
-
-    async def copy_messages(self, connection: Session) -> None:
-        await connection.copy_records_to_table("messages", records=self.messages, columns=MESSAGE_COLUMNS)
+    async def copy(self, connection: Session, table: Literal["samples", "messages"]) -> None:
+        rows, columns = (
+            (self.samples, SAMPLE_COLUMNS) if table == "samples" else (self.messages, MESSAGE_COLUMNS)
+        )
+        await connection.copy_to_table(table, source=copying.stream(rows), columns=columns, format="binary")
 
     async def update(self, connection: Session) -> None:
         """What is not a row of its own: devices and their metrics."""
@@ -201,5 +218,5 @@ class Rows:
             )
 
 
-def _by_id(metrics: list[int], values: dict[int, Any] | None) -> str | None:
-    return None if values is None else json.dumps({metrics[at]: value for at, value in values.items()})
+def _by_id(metrics: list[int], values: dict[int, Any] | None) -> dict[int, Any] | None:
+    return None if values is None else {metrics[at]: value for at, value in values.items()}
