@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, Request, Response, get, route
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from pydantic_core import to_json
 
@@ -43,6 +45,24 @@ async def document(request: Request[Any, Any, Any]) -> Response[bytes]:
     )
 
 
+def _options() -> list[HTTPRouteHandler]:
+    """Litestar's own answer names the methods of the first route of a path only."""
+    methods: dict[str, set[str]] = {}
+    for method, path in (*RIGHTS, *PUBLIC):
+        methods.setdefault(path, {"OPTIONS"}).add(method)
+        if method == "GET":
+            methods[path].add("HEAD")
+    return [_allowing(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()]
+
+
+def _allowing(path: str, allowed: str) -> HTTPRouteHandler:
+    @route(path.replace("}", ":str}"), http_method=[HttpMethod.OPTIONS], status_code=204)
+    async def options() -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": allowed})
+
+    return options
+
+
 async def _before(request: Request[Any, Any, Any]) -> None:
     """After the guard, before anything is read."""
     if request.method == "OPTIONS":
@@ -60,7 +80,11 @@ def _caller(request: Request[Any, Any, Any]) -> Principal:
 def litestar(gateway: Gateway) -> Litestar:
     """The application without its edge."""
     app = Litestar(
-        route_handlers=[route for module in (*RESOURCES, operation) for route in module.ROUTES] + [document],
+        route_handlers=[
+            *(handler for module in (*RESOURCES, operation) for handler in module.ROUTES),
+            document,
+            *_options(),
+        ],
         guards=[authorize],
         before_request=_before,
         dependencies={
@@ -84,10 +108,10 @@ def litestar(gateway: Gateway) -> Litestar:
 def require_rights(app: Litestar) -> None:
     """No route without an entry in `access`, and no entry without a route."""
     served = {
-        (method, template(route.path_format))
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for method in route.methods
+        (method, template(served_route.path_format))
+        for served_route in app.routes
+        if isinstance(served_route, HTTPRoute)
+        for method in served_route.methods
         if method != "OPTIONS"
     }
     declared = set(RIGHTS) | PUBLIC

@@ -63,6 +63,8 @@ async def check_content(request: Request[Any, Any, Any]) -> None:
     handler = request.route_handler
     if "data" not in handler.parsed_fn_signature.parameters and "media_types" not in handler.opt:
         return
+    if not int(request.headers.get("content-length", "0")) and "transfer-encoding" not in request.headers:
+        return  # nothing was sent: where something must be, that is what will be said
     media_types = handler.opt.get("media_types", (JSON,))
     sent = request.content_type[0].lower()
     if sent not in media_types:

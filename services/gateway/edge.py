@@ -11,10 +11,11 @@ from opentelemetry.trace import Span, SpanKind
 from pydantic_core import to_json
 
 from contracts.envelope import TRACEPARENT
-from contracts.failures import Failure, Unavailable
+from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import log, mark_failed, meter, span, traceparent
 from services.gateway import problems
 from services.gateway.access import template
+from services.gateway.settings import HEADERS_BYTES_MAX
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -60,6 +61,11 @@ class Edge:
     async def _handle(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         if scope["path"] == STREAM:
             await self._app(scope, receive, exchange.send)  # has limits of its own
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_BYTES_MAX:
+            await exchange.refuse(
+                Refused("request.too_large", f"headers have at most {HEADERS_BYTES_MAX} bytes")
+            )
             return
         if self._under_way >= self._requests_max:
             await exchange.refuse(

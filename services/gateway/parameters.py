@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar import Request
@@ -52,9 +52,10 @@ def moment(field: str, value: str | None) -> datetime | None:
     if _RFC3339.fullmatch(value):
         # Python 3.11 reads all of it but lower-case letters and more than six digits of a second
         try:
-            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
-        except ValueError:
-            pass
+            found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
+            return found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass  # a month 13, or a year before the first
     raise Invalid(
         [FieldError(field=field, detail="a time is RFC 3339 with a zone, like 2026-11-21T18:00:00Z")]
     )

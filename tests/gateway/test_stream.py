@@ -223,8 +223,7 @@ async def test_nothing_is_missed_or_doubled_across_a_kill(
     sent: list[int] = []
 
     async def send() -> None:
-        for n in range(300):
-            sent.append(await ingest(alpha, {"n": n}))
+        sent.extend([await ingest(alpha, {"n": n}) for n in range(300)])
 
     async def read() -> None:
         after: int | None = None
