@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,13 +18,15 @@ from contracts.failures import Unavailable
 from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.topics import device_of
 from runtime import observe
-from runtime.log_writer import MESSAGE_ID, LogWriter, Stored
+from runtime.fast_publish import header_lines
+from runtime.log_writer import MESSAGE_ID, LogWriter, Stored, Write
 from services.ingest import metrics
 from services.ingest.frames import Incoming
 from services.ingest.session import Session
 from services.ingest.window import Taken, Window
 
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
+SETTLE_S = 5.0
 _CACHED_MAX = 8_192
 
 Dropped = Callable[[str, int], None]
@@ -34,15 +37,16 @@ class Place(NamedTuple):
     """What all messages of a topic have in common."""
 
     subject: str
-    headers: dict[str, str]
+    lines: str  # of headers
 
 
 @lru_cache(maxsize=_CACHED_MAX)
 def place(organization: str, integration: str, topic: str) -> Place:
-    common = messages.headers(
-        id="", topic=topic, qos=0, retain=False, received=datetime.min.replace(tzinfo=UTC), source=integration
-    )
-    return Place(subjects.message(organization, integration, device_of(topic)), common)
+    now = datetime.now(UTC)
+    common = messages.headers(id="", topic=topic, qos=0, retain=False, received=now, source=integration)
+    for varies in (ID, TIME, messages.QOS):
+        del common[varies]
+    return Place(subjects.message(organization, integration, device_of(topic)), header_lines(common))
 
 
 class Bridge:
@@ -68,10 +72,10 @@ class Bridge:
         self._inflight_max = inflight_max
         self._on_drop = on_drop
         self._ids, self._number = os.urandom(8).hex(), 0
-        self._inflight: set[asyncio.Future[Stored]] = set()
-        self._waiting: dict[
-            int, tuple[Session, int]
-        ] = {}  # Taken.number → whom to acknowledge to, with which QoS
+        self._under_way: dict[int, Write] = {}  # by our number
+        # By Taken.number: whom to acknowledge to, and with which QoS.
+        self._waiting: dict[int, tuple[Session, int]] = {}
+        self._settled = asyncio.Event()
         self._session: Session | None = None
         self._stored: list[tuple[int, int]] = []  # (mid, QoS) to be acknowledged to the session at once
 
@@ -88,9 +92,9 @@ class Bridge:
                 if session.ended.done():
                     return  # the rest comes again, in its order
                 self._take(session, message, received, begun)
-        metrics.messages_in.add(len(chunk), {"source": "link"})
-        metrics.bytes_in.add(sum(len(message.payload or b"") for message in chunk), {"source": "link"})
-        if len(self._inflight) >= self._inflight_max:
+        metrics.links.messages += len(chunk)
+        metrics.links.bytes += sum([len(message.payload or b"") for message in chunk])
+        if len(self._under_way) >= self._inflight_max:
             session.pause()
 
     def _take(self, session: Session, message: Incoming, received: str, begun: str | None) -> None:
@@ -109,58 +113,46 @@ class Bridge:
         subject, common = place(self._organization, self._integration, topic)
         self._number += 1
         id = f"{self._ids}-{self._number}"
-        headers = {
-            **common,
-            ID: id,
-            MESSAGE_ID: id,
-            TIME: received,
-            messages.QOS: str(qos),
-            SINCE: str(self._window.since),
-        }
-        if trace := traceparent or begun:
-            headers[TRACEPARENT] = trace
+        lines = (
+            f"{common}{ID}: {id}\r\n{MESSAGE_ID}: {id}\r\n{TIME}: {received}\r\n{messages.QOS}: {qos}\r\n"
+            f"{SINCE}: {self._window.since}\r\n{TRACEPARENT}: {traceparent or begun}\r\n"
+        )
         if retain:
-            headers[messages.RETAIN] = "1"
+            lines += f"{messages.RETAIN}: 1\r\n"
+        taken = None
         if qos:
-            headers[messages.MID] = str(mid)
+            lines += f"{messages.MID}: {mid}\r\n"
             if dup:
-                headers[messages.DUP] = "1"
-        try:
-            written = self._writer.write(subject, headers, payload)
-        except Unavailable:
-            if qos == 0:
-                self._on_drop("log.unavailable", 1)
-            # QoS 1 and 2: not acknowledged, so the broker still has it and sends it over the next connection
-            else:
-                session.end("the event log does not take more")
-            return
-        self._inflight.add(written)
-        if qos:
+                lines += f"{messages.DUP}: 1\r\n"
             taken = self._window.take(mid, topic, payload)
             self._waiting[taken.number] = (session, qos)
-            written.add_done_callback(partial(self._on_written, taken))
-        else:
-            written.add_done_callback(self._on_written_qos0)
+        on_stored = partial(self._on_stored, self._number, taken)
+        try:
+            self._under_way[self._number] = self._writer.submit(subject, lines, payload, on_stored)
+        except Unavailable:
+            self._refused(taken)
 
-    def _on_written(self, taken: Taken, written: asyncio.Future[Stored]) -> None:
-        self._release(written)
-        session, qos = self._waiting.pop(taken.number)
-        if written.cancelled() or written.exception() is not None:
-            self._window.refuse(taken)
-            session.end("the event log refused a message" if not written.cancelled() else "stopped")
-            return
-        self._window.store(taken, written.result().sequence)
-        self._acknowledge(session, taken.mid, qos)
-
-    def _on_written_qos0(self, written: asyncio.Future[Stored]) -> None:
-        self._release(written)
-        if written.cancelled() or written.exception() is not None:
-            self._on_drop("log.unavailable", 1)
-
-    def _release(self, written: asyncio.Future[Stored]) -> None:
-        self._inflight.discard(written)
-        if self._session is not None and len(self._inflight) <= self._inflight_max // 2:
+    def _on_stored(self, number: int, taken: Taken | None, stored: Stored | None) -> None:
+        self._under_way.pop(number, None)
+        if self._session is not None and len(self._under_way) <= self._inflight_max // 2:
             self._session.resume()
+        if not self._under_way:
+            self._settled.set()
+        if stored is None:
+            self._refused(taken)
+        elif taken is not None:
+            session, qos = self._waiting.pop(taken.number)
+            self._window.store(taken, stored.sequence)
+            self._acknowledge(session, taken.mid, qos)
+
+    def _refused(self, taken: Taken | None) -> None:
+        if taken is None:
+            self._on_drop("log.unavailable", 1)
+            return
+        # Not acknowledged: the broker still has it, and sends it over the next connection.
+        session, _ = self._waiting.pop(taken.number)
+        self._window.refuse(taken)
+        session.end("the event log does not take more")
 
     def _acknowledge(self, session: Session, mid: int, qos: int) -> None:
         if qos == 0 or session is not self._session:
@@ -174,12 +166,10 @@ class Bridge:
             stored, self._stored = self._stored, []
             session.acknowledge(stored)
 
-    async def settle(self) -> None:
-        """Returns when nothing that was taken is still on its way into the log."""
-        if self._inflight:
-            await asyncio.wait(self._inflight)
-
-    def abandon(self) -> None:
-        """Gives up what still waits for the log: another owner may get it from the broker."""
-        for written in list(self._inflight):
-            written.cancel()
+    async def abandon(self) -> None:
+        """Takes back what has not left for the log, and waits a while for the outcome of the rest."""
+        self._under_way = {number: write for number, write in self._under_way.items() if not write.cancel()}
+        if self._under_way:
+            self._settled.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), SETTLE_S)

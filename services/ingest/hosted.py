@@ -53,14 +53,14 @@ class HostedQos0:
         if len(parts) < 4:
             return  # no channel: such a publish is not captured at any QoS
         organization, _, device, rest = parts
-        headers = {NATS_MQTT_PUBLISH: publish, MESSAGE_ID: next(self._ids)}
+        lines = f"{NATS_MQTT_PUBLISH}: {publish}\r\n{MESSAGE_ID}: {next(self._ids)}\r\n"
         try:
-            self._writer.post(hosted_message(organization, device, rest), headers, payload)
+            self._writer.submit(hosted_message(organization, device, rest), lines, payload, None)
         except Unavailable:
             self._drop(organization)
             return
-        metrics.messages_in.add(1, {"source": "hosted-qos0"})
-        metrics.bytes_in.add(len(payload), {"source": "hosted-qos0"})
+        metrics.hosted.messages += 1
+        metrics.hosted.bytes += len(payload)
 
     def _drop(self, organization: str) -> None:
         self._dropped[organization] += 1

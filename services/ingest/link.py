@@ -118,7 +118,7 @@ class Link:
                 await asyncio.sleep(backoff.delay(attempt, refused=refused, random=random.random))
                 attempt += 1
         finally:
-            bridge.abandon()
+            await bridge.abandon()
 
     async def _bridge(self) -> Bridge:
         while True:

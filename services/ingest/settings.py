@@ -19,8 +19,8 @@ class Settings(ServiceSettings):
     hosted_mqtt_password: SecretStr
     allow_private_addresses: bool = False
     """For one's own network only: tenants could reach whatever this process reaches."""
-    qos0_waiting_max: int = 20_000
-    """Hosted QoS 0 messages that may wait for the log (about 10 MB): half a second at full speed."""
+    qos0_waiting_max: int = 50_000
+    """Hosted QoS 0 messages that may wait for the log (about 30 MB): two seconds at full speed."""
     link_inflight_max: int = 4_000
     """Messages of one link that may wait for the log; above it its socket is not read. Brokers keep 20 to
     1,000 unacknowledged, so that only QoS 0 and brokers without a limit come so far."""
