@@ -81,9 +81,9 @@ def litestar(gateway: Gateway) -> Litestar:
     """The application without its edge."""
     app = Litestar(
         route_handlers=[
+            *_options(),  # first: else Litestar makes its own
             *(handler for module in (*RESOURCES, operation) for handler in module.ROUTES),
             document,
-            *_options(),
         ],
         guards=[authorize],
         before_request=_before,
