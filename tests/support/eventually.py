@@ -46,8 +46,14 @@ def eventually_now(
 ) -> Answer:
     """The same where no event loop runs."""
     deadline = time.monotonic() + timeout_s
-    while not (answer := condition()):
+    while True:
+        last: object
+        try:
+            if answer := condition():
+                return answer
+            last = answer
+        except AssertionError as not_yet:
+            last = not_yet
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:g} s; last answer: {answer!r}")
+            raise AssertionError(f"not within {timeout_s:g} s; last answer: {last!r}")
         time.sleep(every_s)
-    return answer

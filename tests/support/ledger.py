@@ -10,7 +10,6 @@ import os
 import socket
 import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -64,17 +63,17 @@ def judge(ledger: Ledger, rows: list[int]) -> Verdict:
 
 
 class Load(threading.Thread):
-    """Sends numbered messages until told to stop; goes on after every broken connection."""
+    """Sends numbered messages at a rate until `leave_off` is set; goes on after every broken connection."""
 
-    def __init__(self, ledger: Ledger, way: Way, *, window: int, messages: int) -> None:
+    def __init__(self, ledger: Ledger, way: Way, *, window: int, rate: float) -> None:
         super().__init__(daemon=True, name="load")
-        self.ledger, self._way, self._window, self._messages = ledger, way, window, messages
+        self.ledger, self._way, self._window, self._pause_s = ledger, way, window, window / rate
         self.broken = 0
         self.leave_off = threading.Event()
 
     def run(self) -> None:
         number = 0
-        while number < self._messages and not self.leave_off.is_set():
+        while not self.leave_off.wait(self._pause_s):
             numbers = list(range(number, number + self._window))
             number += self._window
             self.ledger.sent += numbers
@@ -83,7 +82,6 @@ class Load(threading.Thread):
             except (OSError, httpx.HTTPError):
                 self.broken += 1
                 self._way.close()
-                time.sleep(0.2)  # as a device does before it connects again
         self._way.close()
 
 
