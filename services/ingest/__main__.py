@@ -13,6 +13,7 @@ from runtime.log_writer import LogWriter
 from runtime.service import main, started
 from runtime.settings import load
 from services.ingest import secrets
+from services.ingest.drops import Drops
 from services.ingest.hosted import HostedQos0
 from services.ingest.manager import Manager
 from services.ingest.probe import Probe
@@ -28,6 +29,8 @@ async def run() -> None:
         client = service.bus.client
         activity = ActivityLog(service.bus)
         service.task(activity.run(), "activity")
+        drops = Drops(activity)
+        service.task(drops.run(), "drops")
 
         hosted_writer = LogWriter(client, queue_messages_max=settings.qos0_waiting_max)
         service.task(hosted_writer.run(), "hosted writer")
@@ -38,7 +41,7 @@ async def run() -> None:
         service.health.add(
             "devices", lambda: None if devices.is_connected else "not connected to the device account"
         )
-        await HostedQos0(hosted_writer, activity).start(devices)
+        await HostedQos0(hosted_writer, drops).start(devices)
 
         # Names are resolved in threads: a slow name server must not hold up all links.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
@@ -48,6 +51,7 @@ async def run() -> None:
             service.bus,
             writer,
             activity,
+            drops,
             inflight_max=settings.link_inflight_max,
             allow_private=settings.allow_private_addresses,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from runtime import observe
 from runtime.fast_publish import header_lines
 from runtime.log_writer import MESSAGE_ID, LogWriter, Stored, Write
 from services.ingest import metrics
+from services.ingest.drops import Drops
 from services.ingest.frames import Incoming
 from services.ingest.session import Session
 from services.ingest.window import Taken, Window
@@ -28,9 +28,6 @@ from services.ingest.window import Taken, Window
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
 SETTLE_S = 5.0
 _CACHED_MAX = 8_192
-
-Dropped = Callable[[str, int], None]
-"""(reason, how many): what was not stored, to be said to the tenant."""
 
 
 class Place(NamedTuple):
@@ -64,13 +61,13 @@ class Bridge:
         window: Window,
         *,
         inflight_max: int,
-        on_drop: Dropped,
+        drops: Drops,
     ) -> None:
         self._organization, self._integration = organization, integration
         self._writer = writer
         self._window = window
         self._inflight_max = inflight_max
-        self._on_drop = on_drop
+        self._drops = drops
         self._ids, self._number = os.urandom(8).hex(), 0
         self._under_way: dict[int, Write] = {}  # by our number
         # By Taken.number: whom to acknowledge to, and with which QoS.
@@ -100,7 +97,7 @@ class Bridge:
     def _take(self, session: Session, message: Incoming, received: str, begun: str | None) -> None:
         topic, payload, qos, retain, dup, mid, traceparent = message
         if payload is None or len(payload) > PAYLOAD_BYTES_MAX:
-            self._on_drop("payload.too_large", 1)
+            self._drop("payload.too_large")
             self._acknowledge(session, mid, qos)
             return
         if qos and dup and (copy := self._window.copy_of(mid, topic, payload)) is not None:
@@ -147,12 +144,15 @@ class Bridge:
 
     def _refused(self, taken: Taken | None) -> None:
         if taken is None:
-            self._on_drop("log.unavailable", 1)
+            self._drop("log.unavailable")
             return
         # Not acknowledged: the broker still has it, and sends it over the next connection.
         session, _ = self._waiting.pop(taken.number)
         self._window.refuse(taken)
         session.end("the event log does not take more")
+
+    def _drop(self, reason: str) -> None:
+        self._drops.add(self._organization, self._integration, kind="link.dropped", reason=reason)
 
     def _acknowledge(self, session: Session, mid: int, qos: int) -> None:
         if qos == 0 or session is not self._session:

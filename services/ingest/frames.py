@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 PUBLISH, PUBACK, PUBREC, PUBREL = 0x30, 0x40, 0x50, 0x60
 # More than any message that the log takes (256 KiB and its topic): what is longer is not held in memory.
 PACKET_BYTES_MAX = 512 * 1024
-_USER_PROPERTY = 0x26
 _TRACEPARENT = (
     b"\x26\x00\x0btraceparent\x00\x37"  # the property's only valid form: its value has 55 characters
 )
+
+_W3C = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Malformed(Exception):
@@ -106,7 +108,7 @@ def _traceparent(properties: bytes) -> str | None:
     if at < 0:
         return None
     value = properties[at + len(_TRACEPARENT) : at + len(_TRACEPARENT) + 55]
-    return value.decode("ascii") if len(value) == 55 and value.isascii() else None
+    return value.decode() if _W3C.fullmatch(value) else None  # it becomes a header: nothing else may be in it
 
 
 def acknowledgement(mid: int, qos: int) -> bytes:

@@ -7,22 +7,18 @@ it into MESSAGES.
 from __future__ import annotations
 
 import os
-import time
-from collections import Counter
 from itertools import count
 
 from nats.aio.client import Client
 
-from contracts.activity import ActivityRecorded
 from contracts.failures import Unavailable
 from contracts.messages import NATS_MQTT_PUBLISH
-from contracts.subjects import DEVICE_PUBLISHES, hosted_message
+from contracts.subjects import DEVICE_PUBLISHES, HOSTED, hosted_message
 from runtime import fast_parser
-from runtime.activity import ActivityLog
 from runtime.log_writer import MESSAGE_ID, LogWriter
 from services.ingest import metrics
+from services.ingest.drops import Drops
 
-OVERLOAD_SAID_EVERY_S = 10.0
 # As the server writes it when the header is its own and first, which is nearly always.
 NOT_QOS0 = tuple(
     f"NATS/1.0\r\n{NATS_MQTT_PUBLISH}:{space}{qos}".encode() for space in ("", " ") for qos in (1, 2)
@@ -32,12 +28,10 @@ NOT_QOS0 = tuple(
 class HostedQos0:
     """Bounded: what the log cannot take in time is dropped, counted, and said to its organization."""
 
-    def __init__(self, writer: LogWriter, activity: ActivityLog) -> None:
+    def __init__(self, writer: LogWriter, drops: Drops) -> None:
         self._writer = writer
-        self._activity = activity
+        self._drops = drops
         self._ids = (f"q0-{os.urandom(6).hex()}-{number}" for number in count())
-        self._dropped: Counter[str] = Counter()  # by organization, not yet said
-        self._said = 0.0
 
     async def start(self, devices: Client) -> None:
         await fast_parser.subscribe(devices, DEVICE_PUBLISHES, self._on_message, queue="ingest")
@@ -57,28 +51,7 @@ class HostedQos0:
         try:
             self._writer.submit(hosted_message(organization, device, rest), lines, payload, None)
         except Unavailable:
-            self._drop(organization)
+            self._drops.add(organization, HOSTED, kind="hosted.overload", reason="log.unavailable")
             return
         metrics.hosted.messages += 1
         metrics.hosted.bytes += len(payload)
-
-    def _drop(self, organization: str) -> None:
-        self._dropped[organization] += 1
-        metrics.dropped.add(1, {"reason": "hosted.overload"})
-        if time.monotonic() - self._said >= OVERLOAD_SAID_EVERY_S:
-            self.say_drops()
-
-    def say_drops(self) -> None:
-        """Tells each organization how many of its messages were dropped since the last time."""
-        self._said = time.monotonic()
-        for organization, number in self._dropped.items():
-            event = ActivityRecorded(
-                kind="hosted.overload",
-                status="failed",
-                summary=f"{number} QoS 0 messages were dropped: the log could not take them in time",
-                subject="integration:hosted",
-                reason="log.unavailable",
-                details={"dropped": number},
-            )
-            self._activity.note(organization, event, "ingest")
-        self._dropped.clear()

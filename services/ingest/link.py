@@ -22,7 +22,6 @@ from services.ingest.session import Identity, Session
 _log = log(part="link")
 State = Literal["connecting", "up", "refused", "down"]
 STEADY_S = 30.0  # a connection that held so long was none of a row of failures
-DROPS_SAID_EVERY_S = 10.0
 
 _KINDS: dict[State, tuple[str, Status]] = {
     "up": ("link.up", "ok"),
@@ -39,7 +38,7 @@ class Link:
         wanted: Wanted,
         *,
         lease: Lease,
-        bridge: Callable[[Callable[[str, int], None]], Awaitable[Bridge]],
+        bridge: Callable[[], Awaitable[Bridge]],
         read_password: Callable[[Wanted], Awaitable[str | None]],
         activity: ActivityLog,
         allow_private: bool,
@@ -58,8 +57,6 @@ class Link:
             None  # by this process, in the session that the broker holds
         )
         self._change = asyncio.Event()
-        self._dropped: dict[str, int] = {}
-        self._drops_said = 0.0
         metrics.link_states["connecting"] += 1
 
     def change(self, wanted: Wanted) -> None:
@@ -123,7 +120,7 @@ class Link:
     async def _bridge(self) -> Bridge:
         while True:
             try:
-                return await self._make_bridge(self._drop)
+                return await self._make_bridge()
             except Unavailable as failure:
                 _log.warning(
                     "window not read yet", integration=self.wanted.key.integration, error=failure.detail
@@ -183,18 +180,6 @@ class Link:
                     "broker.refused",
                     {"filter": topic.filter},
                 )
-
-    def _drop(self, reason: str, count: int) -> None:
-        metrics.dropped.add(count, {"reason": f"link.{reason}"})
-        self._dropped[reason] = self._dropped.get(reason, 0) + count
-        if time.monotonic() - self._drops_said < DROPS_SAID_EVERY_S:
-            return
-        self._drops_said = time.monotonic()
-        for each, number in self._dropped.items():
-            self._note(
-                "link.dropped", "failed", f"{number} messages were not stored", each, {"dropped": number}
-            )
-        self._dropped.clear()
 
     def _say(self, state: State, code: str, reason: str) -> None:
         """Once per change: a broker that is away for a day is one entry."""

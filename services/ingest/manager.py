@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from functools import partial
 
 from contracts import subjects, upcasts
@@ -16,6 +15,7 @@ from runtime.observe import log
 from runtime.pull import Entry, Pull
 from services.ingest import secrets
 from services.ingest.bridge import Bridge
+from services.ingest.drops import Drops
 from services.ingest.lease import Lease
 from services.ingest.link import Link
 from services.ingest.links import Key, Links, Wanted, evolve
@@ -30,9 +30,16 @@ class Manager:
     """`run()` is its task; `ready` once all that stood in the REGISTRY at the start is taken in."""
 
     def __init__(
-        self, bus: Bus, writer: LogWriter, activity: ActivityLog, *, inflight_max: int, allow_private: bool
+        self,
+        bus: Bus,
+        writer: LogWriter,
+        activity: ActivityLog,
+        drops: Drops,
+        *,
+        inflight_max: int,
+        allow_private: bool,
     ) -> None:
-        self._bus, self._writer, self._activity = bus, writer, activity
+        self._bus, self._writer, self._activity, self._drops = bus, writer, activity, drops
         self._inflight_max, self._allow_private = inflight_max, allow_private
         self._owner = os.urandom(12).hex().encode()
         self._wanted: Links = {}
@@ -93,7 +100,7 @@ class Manager:
     def _start(self, wanted: Wanted) -> None:
         organization, integration = wanted.key
 
-        async def bridge(on_drop: Callable[[str, int], None]) -> Bridge:
+        async def bridge() -> Bridge:
             window = await recall(self._bus.client, organization, integration)
             return Bridge(
                 organization,
@@ -101,7 +108,7 @@ class Manager:
                 self._writer,
                 window,
                 inflight_max=self._inflight_max,
-                on_drop=on_drop,
+                drops=self._drops,
             )
 
         link = Link(

@@ -12,6 +12,7 @@ _ALSO_FORBIDDEN = tuple(
         ip_network,
         (
             "168.63.129.16/32",  # Azure's platform
+            "192.0.0.0/24",  # IETF protocol assignments; a cloud's metadata is at .192
             "192.88.99.0/24",  # 6to4 relays
             "::/96",  # IPv4-compatible
             "64:ff9b::/96",  # NAT64: any IPv4 address in other clothes
