@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from sqlalchemy import Executable, Row, text
-from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -17,6 +17,9 @@ from runtime.observe import log
 _log = log(part="queries")
 # Local to the transaction: a plain SET would stay on the pooled connection for the next organization.
 _BECOME = text("SELECT set_config('hybridmq.organization', :organization, true)")
+
+# SQLSTATE classes: NUL in a text, for one; and connection, resources, operator, rollback (08, 53, 57, 40).
+_DATA, _AWAY = "22", ("08", "53", "57", "40")
 
 
 class ReadStore:
@@ -49,13 +52,20 @@ class ReadStore:
             async with self._engine.connect() as connection:
                 await connection.execute(_BECOME, {"organization": organization})
                 return (await connection.execute(statement)).all()
-        except DataError as error:  # NUL in a text, for one
-            raise Refused("request.invalid", "a value that the database cannot compare with") from error
-        except ProgrammingError:  # a defect, or no migration: not to be tried again
-            raise
-        except (DBAPIError, PoolTimeoutError, OSError, TimeoutError) as error:
-            _log.warning("a query failed", error=repr(error))
-            raise Unavailable("store.unavailable", "the database does not answer; try again") from error
+        except (PoolTimeoutError, OSError, TimeoutError) as error:
+            raise _away(error) from error
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None) or ""
+            if state.startswith(_DATA):
+                raise Refused("request.invalid", "a text holds what none may hold") from error
+            if state and not state.startswith(_AWAY):
+                raise  # a defect, or no migration: not to be tried again
+            raise _away(error) from error
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _away(error: Exception) -> Unavailable:
+    _log.warning("a query failed", error=repr(error))
+    return Unavailable("store.unavailable", "the database does not answer; try again")
