@@ -102,7 +102,9 @@ MESSAGES = Stream(
     readers=("telemetry", "gateway", "ingest"),
     max_age=timedelta(days=30),  # how far back history can be decoded again
     max_bytes=32 * GIB,  # a month of 50 messages a second of 200 bytes; operators raise it with their disk
-    max_msg_size=PAYLOAD_BYTES_MAX + 8 * KIB,  # payload and headers
+    # Whatever the listener acknowledged must fit (the server's max_payload bounds it): one message over a
+    # limit here would stop the source, and with it everybody's. Decoding refuses what is over the platform's.
+    max_msg_size=-1,
     sources=(MQTT_MESSAGES,),
 )
 

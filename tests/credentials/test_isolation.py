@@ -1,0 +1,190 @@
+"""Two organizations on one broker: neither reads, writes, disturbs nor learns of the other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import aiomqtt
+import pytest
+
+from contracts import subjects
+from contracts.credentials import CredentialWithPassword
+from contracts.organizations import OrganizationIssued
+from contracts.streams import MESSAGES
+from runtime.bus import Bus
+from tests.credentials.parts import (
+    CredentialsService,
+    assert_refused,
+    device_client,
+    entries,
+    new_device,
+    new_organization,
+    vanish_with_will,
+)
+from tests.support.clients import platform_mqtt_client
+from tests.support.eventually import eventually
+
+
+@dataclass
+class Two:
+    """Each with a device that may do all that a credential can."""
+
+    victim: OrganizationIssued
+    victims_device: CredentialWithPassword
+    intruder: OrganizationIssued
+    intruders_device: CredentialWithPassword
+
+
+@pytest.fixture
+async def two(gateway: Bus) -> Two:
+    victim, intruder = await new_organization(gateway, "Victim"), await new_organization(gateway, "Intruder")
+    everything = {"publish": ["devices/#", "commands/#"], "subscribe": ["#"]}
+    return Two(
+        victim,
+        await new_device(gateway, victim, **everything),
+        intruder,
+        await new_device(gateway, intruder, **everything),
+    )
+
+
+FILTERS = [
+    "#",
+    "+/#",
+    "+/devices/#",
+    "+/devices/+/telemetry",
+    "+/+/+/+",
+    "/#",
+    "{victim}/#",
+    "{victim}/devices/#",
+    "{victim}/devices/d1/telemetry",
+    "{victim}/+/d1/+",
+    "{intruder}/../{victim}/devices/#",
+    "$MQTT/#",
+    "$MQTT/sub/#",
+    "$MQTT/msgs/#",
+    "$MQTT/rmsgs/#",
+    "$MQTT/deliver/pubrel/#",
+    "$SYS/#",
+    "$JS/#",
+    "$share/g/{victim}/#",
+    "$share/g/#",
+    "_INBOX/#",
+    ">",
+    "*/devices/>",
+    "{victim}.>",
+]
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+async def test_no_filter_reaches_another_tenants_messages(
+    service: CredentialsService, two: Two, filter: str
+) -> None:
+    wanted = filter.format(victim=two.victim.id, intruder=two.intruder.id)
+    end = f"{two.intruder.id}/commands/end"
+    topic = f"{two.victim.id}/devices/d1/telemetry"
+    heard: list[str] = []
+    async with (
+        device_client(service, two.victims_device) as victim,
+        platform_mqtt_client(service.nats) as platform,
+    ):
+        await victim.publish(topic, b"retained before", qos=1, retain=True)
+        try:
+            async with device_client(service, two.intruders_device) as intruder:
+                await intruder.subscribe(end, qos=1)
+                await intruder.subscribe(wanted, qos=2)
+                for qos in (0, 1, 2):
+                    await victim.publish(topic, b"secret", qos=qos)
+                await victim.publish(topic, b"retained", qos=1, retain=True)
+                await platform.publish(end, b"", qos=1)
+                async for message in intruder.messages:
+                    if message.topic.value == end:
+                        break
+                    heard.append(message.topic.value)
+        except aiomqtt.MqttError:
+            pass  # some of these the server answers by hanging up
+    assert heard == []
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize("retain", [False, True])
+async def test_what_is_published_into_another_tenants_space_arrives_nowhere(
+    service: CredentialsService, two: Two, qos: int, retain: bool
+) -> None:
+    end = f"{two.victim.id}/commands/end"
+    heard: list[str] = []
+    async with device_client(service, two.victims_device) as victim:
+        await victim.subscribe(f"{two.victim.id}/#", qos=1)
+        async with device_client(service, two.intruders_device) as intruder:
+            for topic in (f"{two.victim.id}/devices/d1/telemetry", f"{two.victim.id}/commands/d1/go"):
+                await intruder.publish(topic, b"forged", qos=qos, retain=retain)
+            await intruder.publish(f"{two.intruder.id}/devices/d1/own", b"own", qos=1)
+        async with platform_mqtt_client(service.nats) as platform:
+            await platform.publish(end, b"", qos=1)
+        async for message in victim.messages:
+            heard.append(message.topic.value)
+            if message.topic.value == end:
+                break
+        # a later subscriber is shown what is retained
+        async with device_client(
+            service, two.victims_device, client_id=f"{two.victims_device.client_id}-2"
+        ) as late:
+            await late.subscribe(f"{two.victim.id}/#", qos=1)
+            await victim.publish(f"{two.victim.id}/devices/d1/last", b"", qos=1)
+            async for message in late.messages:
+                heard.append(message.topic.value)
+                break
+    assert heard == [end, f"{two.victim.id}/devices/d1/last"]
+    stored = await _stored(service, two.victim.id)
+    assert all("last" in subject for subject in stored)
+    assert [subject.split(".")[-1] for subject in await _stored(service, two.intruder.id)] == ["own"]
+
+
+async def _stored(service: CredentialsService, organization: str) -> list[str]:
+    found = await entries(service.nats, "telemetry", MESSAGES.name)
+    return [entry.subject for entry in found if organization in entry.subject]
+
+
+async def test_a_will_into_another_tenants_space_is_not_carried_out(
+    service: CredentialsService, two: Two
+) -> None:
+    end = f"{two.victim.id}/commands/end"
+    own = f"{two.intruder.id}/devices/d1/status"
+    device = two.intruders_device
+    async with device_client(service, two.victims_device) as victim:
+        await victim.subscribe(f"{two.victim.id}/#", qos=1)
+        async with device_client(service, device, client_id=f"{device.client_id}-watch") as watch:
+            await watch.subscribe(f"{two.intruder.id}/#", qos=1)
+            forged = f"{two.victim.id}/devices/d1/status"
+            await vanish_with_will(service, device, "-1", forged, b"forged will")
+            # one's own will does arrive: by then the forged one had its chance
+            await vanish_with_will(service, device, "-2", own, b"own will")
+            assert (await anext(watch.messages)).payload == b"own will"
+        async with platform_mqtt_client(service.nats) as platform:
+            await platform.publish(end, b"", qos=1)
+        assert (await anext(victim.messages)).topic.value == end
+
+
+async def test_nobody_takes_over_another_tenants_session(service: CredentialsService, two: Two) -> None:
+    async with device_client(service, two.victims_device) as victim:
+        for client_id in (two.victims_device.client_id, f"{two.victims_device.client_id}-x"):
+            await assert_refused(device_client(service, two.intruders_device, client_id=client_id))
+        await asyncio.wait_for(
+            victim.publish(f"{two.victim.id}/devices/d1/telemetry", b"still here", qos=1), 5
+        )
+
+
+async def test_a_device_of_the_same_tenant_stays_within_its_own_filters(
+    service: CredentialsService, gateway: Bus, organization: OrganizationIssued
+) -> None:
+    one = await new_device(gateway, organization, device_id="d1")
+    async with device_client(service, one) as client:
+        await client.publish(f"{organization.id}/devices/d2/telemetry", b"forged", qos=1)
+        await client.publish(f"{organization.id}/devices/d1", b"no channel", qos=1)
+        await client.publish(f"{organization.id}/devices/d1/telemetry", b"own", qos=1)
+
+    async def subjects_stored() -> list[str]:
+        return await _stored(service, organization.id)
+
+    stored = await eventually(subjects_stored)
+    assert stored == [subjects.hosted_message(organization.id, "d1", "telemetry")]
