@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from opentelemetry import trace
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import log, mark_failed
@@ -113,6 +114,12 @@ def as_failure(error: Exception) -> Failure:
     if isinstance(error, HTTPException) and error.status_code in _CODES:
         code = _CODES[error.status_code]
         return Refused(code, "the body is not valid JSON" if code == "request.malformed" else "")
+    if isinstance(error, (RecursionError, PydanticSerializationError)):
+        return Refused("request.malformed", "the body is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return Refused("request.malformed", "the body is not UTF-8")
+    if isinstance(error, InternalServerException) and "disconnected" in error.detail:
+        return Refused("request.malformed", "the body ended early")  # nobody is left to read this
     if isinstance(error, TimeoutError):
         return Unavailable("service.unavailable", "this took too long; try again")
     return Unavailable("internal", "this is our fault; tell us the trace_id")
