@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from uuid_utils import uuid7
@@ -13,6 +14,7 @@ from contracts.envelope import Cause
 from contracts.failures import Unavailable
 from runtime import jetstream
 from runtime.bus import Bus
+from runtime.fast_publish import header_lines
 from runtime.jetstream import ApiError
 from runtime.log_writer import MESSAGE_ID, LogWriter, Stored
 from runtime.observe import log, with_trace
@@ -20,6 +22,7 @@ from runtime.observe import log, with_trace
 _log = log(part="activity")
 ATTEMPTS = 3
 RETRY_S = 0.2
+SETTLE_S = 5.0  # how long a stop waits for the log
 QUEUE_MAX = 10_000  # a flood of refusals is thinned out before it comes here; this bounds what is left of it
 
 
@@ -70,6 +73,8 @@ class ActivityLog:
         self._bus = bus
         self._writer = LogWriter(bus.client, queue_messages_max=QUEUE_MAX)
         self._left_out: dict[str, int] = {}  # by organization
+        self._under_way = 0  # noted and not stored yet
+        self._settled = asyncio.Event()
 
     def note(
         self,
@@ -85,10 +90,20 @@ class ActivityLog:
             self._left_out[organization] = self._left_out.get(organization, 0) + 1
 
     async def run(self) -> None:
-        """Writes until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._writer.run())
-            tasks.create_task(self._confess())
+        """Writes until cancelled, and then what still waits."""
+        writing = asyncio.create_task(self._writer.run())
+        confessing = asyncio.create_task(self._confess())
+        try:
+            done, _ = await asyncio.wait((writing, confessing), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            if not writing.done() and self._under_way:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._settled.wait(), SETTLE_S)
+            for task in (writing, confessing):
+                task.cancel()
+            await asyncio.gather(writing, confessing, return_exceptions=True)
 
     async def _confess(self) -> None:
         while True:
@@ -106,14 +121,18 @@ class ActivityLog:
     def _write(
         self, organization: str, event: ActivityRecorded, actor: str, id: str | None, at: datetime | None
     ) -> bool:
+        subject, headers, data = _encoded(self._bus, organization, event, actor, id, at)
         try:
-            written = self._writer.write(*_encoded(self._bus, organization, event, actor, id, at))
+            self._writer.submit(subject, header_lines(headers), data, self._stored)
         except Unavailable:
             return False
-        written.add_done_callback(_report)
+        self._under_way += 1
+        self._settled.clear()
         return True
 
-
-def _report(written: asyncio.Future[Stored]) -> None:
-    if not written.cancelled() and (error := written.exception()) is not None:
-        _log.error("an activity entry was refused by the log", error=str(error))
+    def _stored(self, stored: Stored | None) -> None:
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._settled.set()
+        if stored is None:
+            _log.error("an activity entry was refused by the log")

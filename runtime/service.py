@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+import nats.errors
 import uvloop
 
 from runtime import health as health_module
@@ -16,8 +17,8 @@ from runtime.bus import Bus, connect
 from runtime.health import Health
 from runtime.settings import ServiceSettings
 
-
 CANCEL_AGAIN_S = 1.0
+FLUSH_S = 2
 
 
 class Service:
@@ -31,6 +32,8 @@ class Service:
         self.stack = AsyncExitStack()
         self.stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
+        self._started = False
+        self.health.add("start", lambda: None if self._started else "not started")
         self.health.add("nats", lambda: None if bus.connected else "not connected to NATS")
 
     def task(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -53,6 +56,10 @@ class Service:
             asyncio.create_task(self.bus.closed.wait(), name="nats closed"),
         ]
         log = observe.log()
+        # Calls are answered from here on: what is subscribed has reached the server, or will when it is back.
+        with suppress(nats.errors.Error, TimeoutError):
+            await self.bus.client.flush(timeout=FLUSH_S)
+        self._started = True
         log.info("running")
         done, _ = await asyncio.wait([*ends, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         stopping = self.stopping.is_set()

@@ -18,6 +18,7 @@ from services.credentials.handlers import platform_only
 from services.credentials.state import ApiKey, Credential, Integration, Organization, StateT
 
 LIMIT_MAX = 1000
+PAGE_BYTES_MAX = 512 * 1024  # an answer is one NATS message: at most 1 MiB
 ViewT = TypeVar("ViewT", OrganizationView, ApiKeyView, CredentialView, IntegrationView)
 
 
@@ -100,10 +101,16 @@ def _list(request: List, table: Table[StateT], view: Callable[[Entry[StateT]], V
 
 
 def _page(request: List, found: list[tuple[int, ViewT]]) -> Page[ViewT]:
-    limit = _limit(request)
-    more = len(found) > limit
-    cursor = base64.urlsafe_b64encode(b"after:%d" % found[limit - 1][0]).decode() if more else None
-    return Page(items=[view for _, view in found[:limit]], next_cursor=cursor)
+    limit, size = _limit(request), 0
+    items: list[ViewT] = []
+    for _, view in found:
+        size += len(view.model_dump_json())
+        if len(items) == limit or (items and size > PAGE_BYTES_MAX):
+            break
+        items.append(view)
+    more = len(items) < len(found)
+    cursor = base64.urlsafe_b64encode(b"after:%d" % found[len(items) - 1][0]).decode() if more else None
+    return Page(items=items, next_cursor=cursor)
 
 
 def _limit(request: List) -> int:

@@ -65,13 +65,16 @@ class Refusals:
         self._record(owner, credential, reason, CODES[reason].title, details)
 
     async def run(self) -> None:
-        """Says once a window how many were left out; until cancelled."""
-        while True:
-            await asyncio.sleep(1.0)
-            self._close(asyncio.get_running_loop().time())
+        """Says once a window how many were left out; until cancelled, and then of the windows under way."""
+        try:
+            while True:
+                await asyncio.sleep(1.0)
+                self._close(asyncio.get_running_loop().time())
+        finally:
+            self.flush()
 
     def flush(self) -> None:
-        """Closes all windows now, at the end of the process."""
+        """Closes all windows now."""
         self._close(float("inf"))
 
     def _close(self, now: float) -> None:

@@ -242,6 +242,19 @@ class TestDirectory:
             assert len(page.items) == 2
         assert seen == ids
 
+    async def test_a_page_fits_into_one_message_however_much_its_items_hold(self, replica: Replica) -> None:
+        organization = await replica.organization()
+        long = [f"devices/{number:02}/{'x' * 900}" for number in range(50)]
+        for _ in range(13):
+            await replica.handlers.issue_credential(issue(organization.id, publish=long, subscribe=[]))
+        first = await replica.queries.credentials(List(organization=organization.id, actor="k", limit=1000))
+        assert 0 < len(first.items) < 13
+        assert len(first.model_dump_json()) < 1024 * 1024
+        rest = await replica.queries.credentials(
+            List(organization=organization.id, actor="k", limit=1000, cursor=first.next_cursor)
+        )
+        assert len(first.items) + len(rest.items) == 13
+
     @pytest.mark.parametrize("cursor", ["", "x", "!!", "YWZ0ZXI6eA==", "é"])
     async def test_a_cursor_that_is_none_is_refused(self, replica: Replica, cursor: str) -> None:
         with refused("cursor.invalid"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiomqtt
@@ -76,34 +77,53 @@ FILTERS = [
 ]
 
 
+async def heard_by(
+    service: CredentialsService,
+    publisher: CredentialWithPassword,
+    listener: CredentialWithPassword,
+    filter: str,
+) -> list[str]:
+    """Topics that the listener gets of what the publisher sends in every QoS, retained and not."""
+    end = f"{listener.topic_prefix}/commands/end"
+    topic = f"{publisher.topic_prefix}/devices/d1/telemetry"
+    heard: list[str] = []
+    async with (
+        device_client(service, publisher) as sending,
+        platform_mqtt_client(service.nats) as platform,
+    ):
+        await sending.publish(topic, b"retained before", qos=1, retain=True)
+        with suppress(aiomqtt.MqttError):  # some filters the server answers by hanging up
+            async with device_client(service, listener, client_id=f"{listener.client_id}-ears") as ears:
+                await ears.subscribe(end, qos=1)
+                await ears.subscribe(filter, qos=2)
+                for qos in (0, 1, 2):
+                    await sending.publish(topic, b"secret", qos=qos)
+                await sending.publish(topic, b"retained", qos=1, retain=True)
+                await platform.publish(end, b"", qos=1)
+                async for message in ears.messages:
+                    if message.topic.value == end:
+                        break
+                    heard.append(message.topic.value)
+    return heard
+
+
 @pytest.mark.parametrize("filter", FILTERS)
 async def test_no_filter_reaches_another_tenants_messages(
     service: CredentialsService, two: Two, filter: str
 ) -> None:
     wanted = filter.format(victim=two.victim.id, intruder=two.intruder.id)
-    end = f"{two.intruder.id}/commands/end"
-    topic = f"{two.victim.id}/devices/d1/telemetry"
-    heard: list[str] = []
-    async with (
-        device_client(service, two.victims_device) as victim,
-        platform_mqtt_client(service.nats) as platform,
-    ):
-        await victim.publish(topic, b"retained before", qos=1, retain=True)
-        try:
-            async with device_client(service, two.intruders_device) as intruder:
-                await intruder.subscribe(end, qos=1)
-                await intruder.subscribe(wanted, qos=2)
-                for qos in (0, 1, 2):
-                    await victim.publish(topic, b"secret", qos=qos)
-                await victim.publish(topic, b"retained", qos=1, retain=True)
-                await platform.publish(end, b"", qos=1)
-                async for message in intruder.messages:
-                    if message.topic.value == end:
-                        break
-                    heard.append(message.topic.value)
-        except aiomqtt.MqttError:
-            pass  # some of these the server answers by hanging up
-    assert heard == []
+    assert await heard_by(service, two.victims_device, two.intruders_device, wanted) == []
+
+
+@pytest.mark.parametrize("filter", ["{own}/#", "{own}/devices/+/telemetry"])
+async def test_the_same_listener_does_hear_its_own_tenant(
+    service: CredentialsService, two: Two, filter: str
+) -> None:
+    """The control: the test above would hear it if it came through."""
+    wanted = filter.format(own=two.victim.id)
+    heard = await heard_by(service, two.victims_device, two.victims_device, wanted)
+    assert set(heard) == {f"{two.victim.id}/devices/d1/telemetry"}
+    assert len(heard) >= 4
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
