@@ -9,7 +9,13 @@ COMMAND_TIMEOUT_S = 60.0  # a hung server is noticed; a COPY of a batch takes a 
 
 # What a read error may be: the server is away, starting, stopping, out of room, or not set up yet. All are
 # waited for, with the reason in /readyz.
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says of a connection that broke in the midst of a statement
+)
 # A row that PostgreSQL or the binary encoding cannot take.
 UNSTORABLE = (asyncpg.DataError, ValueError, OverflowError, TypeError)
 

@@ -20,7 +20,10 @@ _SELECT = (
     "SELECT t.id, t.organization, t.name FROM {table} t"
     " JOIN unnest($1::int[], $2::text[]) AS wanted (organization, name) USING (organization, name)"
 )
-_INSERT = "INSERT INTO {table} (organization, name) SELECT * FROM unnest($1::int[], $2::text[]) ON CONFLICT DO NOTHING"
+_INSERT = (
+    "INSERT INTO {table} (organization, name)"
+    " SELECT * FROM unnest($1::int[], $2::text[]) ON CONFLICT DO NOTHING"
+)
 
 
 class Shape:

@@ -1,4 +1,4 @@
-"""The projection of MESSAGES: raw messages, samples, devices; what cannot be decoded becomes a dead letter."""
+"""The projection of MESSAGES: raw messages, samples, devices; what cannot be read is a dead letter."""
 
 from __future__ import annotations
 

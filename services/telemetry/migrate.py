@@ -1,4 +1,4 @@
-"""`python -m services.telemetry.migrate`: brings the database to the newest schema; again and again is harmless.
+"""`python -m services.telemetry.migrate`: brings the database to the newest schema; again is harmless.
 
 Runs once before the service, as the tables' owner. The roles hybridmq_projector and hybridmq_query exist
 already: whoever sets up the server makes them, with their passwords.

@@ -42,7 +42,8 @@ MESSAGE_COLUMNS = (
 _TOUCH_DEVICES = (
     "UPDATE devices d SET messages = d.messages + seen.count,"
     " first_seen = least(d.first_seen, seen.first), last_seen = greatest(d.last_seen, seen.last)"
-    " FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) AS seen (id, count, first, last)"
+    " FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])"
+    " AS seen (id, count, first, last)"
     " WHERE d.id = seen.id"
 )
 # What a device said last counts; since when, is when that began.

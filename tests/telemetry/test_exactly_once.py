@@ -1,4 +1,4 @@
-"""Rows equal the log's, whoever dies when; what cannot be read is a dead letter; nothing changes unnoticed."""
+"""Rows equal the log's, whoever dies when; what cannot be read is a dead letter; no change goes unseen."""
 
 import asyncio
 import random
@@ -56,7 +56,10 @@ async def test_a_kill_between_copy_and_commit_loses_and_doubles_nothing(
     await lock.start()
     await holder.execute("LOCK TABLE devices IN EXCLUSIVE MODE")  # COPYs are done, their UPDATE waits
     last = await log.fill(org, 500, devices=5)
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE devices%'"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE devices%'"
+    )
     await eventually(lambda: log.database.fetchval(waiting))
     service.process.kill()
     await lock.rollback()
@@ -70,11 +73,14 @@ async def test_a_kill_between_copy_and_commit_loses_and_doubles_nothing(
 
 @pytest.mark.faults
 async def test_kills_at_random_lose_and_double_nothing(
-    log: World, run_service: RunService, own_nats: NatsServer, database: DatabaseUrls
+    log: World,
+    run_service: RunService,
+    own_nats: NatsServer,
+    database: DatabaseUrls,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    seed = random.randrange(10**6)
-    print("seed", seed)
-    dice = random.Random(seed)
+    dice = random.Random(seed := random.randrange(10**6))
+    record_property("seed", seed)
     org = organization()
     service = run_service("telemetry", own_nats, database, BATCH_MESSAGES_MAX="200")
     filling = asyncio.create_task(_fill_slowly(log, org, 30))

@@ -20,6 +20,7 @@ from contracts.telemetry import (
     ListMessages,
     ListTelemetry,
     TelemetryRow,
+    Value,
 )
 from services.telemetry.queries import cursors
 from tests.telemetry.world import World, organization
@@ -30,7 +31,14 @@ STANDARD = {"timestamp": "2026-03-01T10:00:00Z"}
 
 async def test_a_reading_is_listed_as_it_was_sent(here: World) -> None:
     org = organization()
-    values = {"t": 21.5, "n": 27, "on": True, "state": "open", "big": 2**53 + 1, "zero": -0.5}
+    values: dict[str, Value] = {
+        "t": 21.5,
+        "n": 27,
+        "on": True,
+        "state": "open",
+        "big": 2**53 + 1,
+        "zero": -0.5,
+    }
     sequence = await here.hosted(org, "d.1", {**STANDARD, "metrics": values})
     await here.stored(sequence)
     (row,) = (await here.ask(LIST_TELEMETRY, ListTelemetry(organization=org))).items
@@ -84,7 +92,7 @@ async def test_each_filter_of_telemetry(here: World) -> None:
         await here.bridged(org, "http", "devices/c/data", {"h": 4, "ts": "2026-03-01T12:00:00Z"})
     )
 
-    async def found(**filters: object) -> list[dict[str, object]]:
+    async def found(**filters: object) -> list[dict[str, Value]]:
         page = await here.ask(LIST_TELEMETRY, ListTelemetry.model_validate({"organization": org, **filters}))
         return [row.metrics for row in page.items]
 

@@ -43,7 +43,8 @@ async def test_every_table_forces_row_security(projector: asyncpg.Connection) ->
 
 async def test_every_view_asks_in_its_callers_name(projector: asyncpg.Connection) -> None:
     views = await projector.fetch(
-        "SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'"
+        "SELECT relname, reloptions FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'"
     )
     assert views
     assert all("security_invoker=true" in (view["reloptions"] or []) for view in views)
@@ -54,6 +55,7 @@ async def test_the_query_role_owns_nothing_and_bypasses_nothing(projector: async
         "SELECT rolbypassrls, rolsuper, (SELECT count(*) FROM pg_class WHERE relowner = r.oid) AS owned"
         " FROM pg_roles r WHERE rolname = 'hybridmq_query'"
     )
+    assert role is not None
     assert tuple(role) == (False, False, 0)
 
 

@@ -99,37 +99,49 @@ class World:
     async def counts(self, org: str) -> tuple[int, int, int]:
         """Messages, distinct ones, samples."""
         row = await self.database.fetchrow(
-            "WITH o AS (SELECT id FROM organizations WHERE name = $1) SELECT"
-            " (SELECT count(*) FROM messages WHERE organization = (SELECT id FROM o)),"
-            " (SELECT count(DISTINCT (epoch, sequence)) FROM messages WHERE organization = (SELECT id FROM o)),"
-            " (SELECT count(*) FROM samples WHERE organization = (SELECT id FROM o))",
+            """
+            WITH o AS (SELECT id FROM organizations WHERE name = $1), m AS (
+                SELECT epoch, sequence FROM messages WHERE organization = (SELECT id FROM o))
+            SELECT (SELECT count(*) FROM m), (SELECT count(*) FROM (SELECT DISTINCT * FROM m) AS one),
+                (SELECT count(*) FROM samples WHERE organization = (SELECT id FROM o))
+            """,
             org,
         )
-        return tuple(row)
+        assert row is not None
+        return row[0], row[1], row[2]
 
     async def dump(self) -> list[Any]:
         """All that the projection made, with names for numbers, in an order of its own."""
         return await dump(self.database)
 
 
+_DUMP = (
+    """
+    SELECT o.name, d.name, s.time, s.sequence, s.position, s.flags, s.source, s.topic, s.numbers,
+        (SELECT array_agg(m.name ORDER BY u.at) FROM unnest(s.metrics) WITH ORDINALITY AS u (id, at)
+            JOIN metrics m USING (id)),
+        (SELECT array_agg(value::text ORDER BY value::text) FROM jsonb_each(s.others))
+    FROM samples s JOIN organizations o ON o.id = s.organization JOIN devices d ON d.id = s.device
+    ORDER BY s.sequence, s.position
+    """,
+    """
+    SELECT o.name, d.name, m.received_at, m.sequence, m.qos, m.retain, m.source, m.topic, m.payload, m.failure
+    FROM messages m JOIN organizations o ON o.id = m.organization LEFT JOIN devices d ON d.id = m.device
+    ORDER BY m.sequence
+    """,
+    """
+    SELECT o.name, d.name, d.first_seen, d.last_seen, d.messages, d.online, d.online_since
+    FROM devices d JOIN organizations o ON o.id = d.organization ORDER BY 1, 2
+    """,
+    """
+    SELECT d.name, m.name, dm.day FROM device_metrics dm JOIN devices d ON d.id = dm.device
+        JOIN metrics m ON m.id = dm.metric ORDER BY 1, 2
+    """,
+)
+
+
 async def dump(database: asyncpg.Connection) -> list[Any]:
-    rows = []
-    for query in (
-        "SELECT o.name, d.name, s.time, s.sequence, s.position, s.flags, s.source, s.topic, s.numbers,"
-        " (SELECT array_agg(m.name ORDER BY u.at) FROM unnest(s.metrics) WITH ORDINALITY AS u (id, at)"
-        " JOIN metrics m USING (id)), (SELECT array_agg(value::text ORDER BY value::text) FROM jsonb_each(s.others))"
-        " FROM samples s JOIN organizations o ON o.id = s.organization JOIN devices d ON d.id = s.device"
-        " ORDER BY s.sequence, s.position",
-        "SELECT o.name, d.name, m.received_at, m.sequence, m.qos, m.retain, m.source, m.topic, m.payload, m.failure"
-        " FROM messages m JOIN organizations o ON o.id = m.organization LEFT JOIN devices d ON d.id = m.device"
-        " ORDER BY m.sequence",
-        "SELECT o.name, d.name, d.first_seen, d.last_seen, d.messages, d.online, d.online_since"
-        " FROM devices d JOIN organizations o ON o.id = d.organization ORDER BY 1, 2",
-        "SELECT d.name, m.name, dm.day FROM device_metrics dm JOIN devices d ON d.id = dm.device"
-        " JOIN metrics m ON m.id = dm.metric ORDER BY 1, 2",
-    ):
-        rows.append([tuple(row) for row in await database.fetch(query)])
-    return rows
+    return [[tuple(row) for row in await database.fetch(query)] for query in _DUMP]
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ class ReadStore:
                     "application_name": "hybridmq-telemetry queries",
                     "statement_timeout": str(int(timeout_s * 1000)),
                     "default_transaction_read_only": "on",
-                    # A plan for these times knows which partitions to leave out, and what a tenant's share is.
+                    # A plan for these very times knows which partitions to leave out.
                     "plan_cache_mode": "force_custom_plan",
                 },
             },

@@ -57,7 +57,7 @@ CREATE TABLE samples (
     units jsonb
 ) PARTITION BY RANGE (time);
 COMMENT ON COLUMN samples.position IS 'of the sample in its message';
-COMMENT ON COLUMN samples.numbers IS 'beside metrics; NULL for texts and booleans, the nearest for large integers';
+COMMENT ON COLUMN samples.numbers IS 'beside metrics; NULL for texts, booleans; nearest for large integers';
 COMMENT ON COLUMN samples.others IS 'metric id to text, boolean, or an integer that no double holds exactly';
 COMMENT ON COLUMN samples.units IS 'metric id to unit, where the device said one';
 CREATE INDEX samples_newest ON samples (organization, time, sequence);
@@ -110,14 +110,16 @@ CREATE TABLE checkpoints (
 ) WITH (fillfactor = 50);
 """
 
-# No default partition: with one, newest-first reads could not go from day to day and stop (an ordered append).
+# No default partition: with one, newest-first reads could not go from day to day and stop (ordered append).
 # All that is older than 400 days is in one partition, so a clock gone wrong makes no thousand of them.
 PARTITIONS = """
 CREATE TABLE partition_floors (parent text PRIMARY KEY, floor date NOT NULL);
 INSERT INTO partition_floors
-    SELECT parent, (now() AT TIME ZONE 'UTC')::date - 400 FROM unnest(ARRAY['samples', 'messages', 'activity']) parent;
+    SELECT parent, (now() AT TIME ZONE 'UTC')::date - 400
+    FROM unnest(ARRAY['samples', 'messages', 'activity']) parent;
 
-CREATE FUNCTION hybridmq_lock_down(name text) RETURNS void LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+CREATE FUNCTION hybridmq_lock_down(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -129,7 +131,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     child text := parent || to_char(day, '_YYYYMMDD');
 BEGIN
-    IF day < (SELECT floor FROM partition_floors p WHERE p.parent = hybridmq_ensure_day.parent) IS NOT FALSE THEN
+    IF day < (SELECT floor FROM partition_floors p WHERE p.parent = hybridmq_ensure_day.parent)
+        IS NOT FALSE THEN
         RETURN; -- or no table of ours
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('hybridmq_ensure_day'));
@@ -181,8 +184,8 @@ END $$;
 
 # The setting is an organization's id; without it, or after its transaction, nothing is seen.
 SECURITY = """
-SELECT hybridmq_lock_down(name) FROM unnest(ARRAY['organizations', 'metrics', 'devices', 'device_metrics', 'samples',
-    'messages', 'activity', 'epochs', 'checkpoints', 'partition_floors']) name;
+SELECT hybridmq_lock_down(name) FROM unnest(ARRAY['organizations', 'metrics', 'devices', 'device_metrics',
+    'samples', 'messages', 'activity', 'epochs', 'checkpoints', 'partition_floors']) name;
 CREATE POLICY tenant ON organizations USING (name = current_setting('hybridmq.organization', true));
 CREATE FUNCTION hybridmq_organization() RETURNS integer LANGUAGE sql STABLE AS
     $$ SELECT id FROM public.organizations WHERE name = current_setting('hybridmq.organization', true) $$;
