@@ -7,6 +7,7 @@ it into MESSAGES.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from itertools import count
 
 from nats.aio.client import Client
@@ -19,10 +20,12 @@ from runtime.log_writer import MESSAGE_ID, LogWriter
 from services.ingest import metrics
 from services.ingest.drops import Drops
 
-# As the server writes it when the header is its own and first, which is nearly always.
-NOT_QOS0 = tuple(
-    f"NATS/1.0\r\n{NATS_MQTT_PUBLISH}:{space}{qos}".encode() for space in ("", " ") for qos in (1, 2)
-)
+
+@lru_cache(maxsize=256)  # the server writes a handful of them
+def qos0_line(headers: bytes) -> str | None:
+    """The header line that says QoS 0; None for every other message."""
+    publish = fast_parser.headers(headers).get(NATS_MQTT_PUBLISH, "")
+    return f"{NATS_MQTT_PUBLISH}: {publish}\r\n" if publish.startswith("0") else None
 
 
 class HostedQos0:
@@ -37,17 +40,16 @@ class HostedQos0:
         await fast_parser.subscribe(devices, DEVICE_PUBLISHES, self._on_message, queue="ingest")
 
     def _on_message(self, subject: bytes, _: bytes, headers: bytes, payload: bytes) -> None:
-        if not headers.startswith(NOT_QOS0):
-            publish = fast_parser.headers(headers).get(NATS_MQTT_PUBLISH, "")
-            if publish.startswith("0"):
-                self._take(subject.decode(), publish, payload)
+        line = qos0_line(headers)
+        if line is not None:
+            self._take(subject.decode(), line, payload)
 
-    def _take(self, subject: str, publish: str, payload: bytes) -> None:
+    def _take(self, subject: str, line: str, payload: bytes) -> None:
         parts = subject.split(".", 3)
         if len(parts) < 4:
             return  # no channel: such a publish is not captured at any QoS
         organization, _, device, rest = parts
-        lines = f"{NATS_MQTT_PUBLISH}: {publish}\r\n{MESSAGE_ID}: {next(self._ids)}\r\n"
+        lines = f"{line}{MESSAGE_ID}: {next(self._ids)}\r\n"
         try:
             self._writer.submit(hosted_message(organization, device, rest), lines, payload, None)
         except Unavailable:

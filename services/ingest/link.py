@@ -136,8 +136,6 @@ class Link:
         connection = await network.connect(addresses, wanted.settings.port)
         identity = Identity(wanted.client_id, self._password, clean=False)
         async with Session(connection, wanted.settings, identity, bridge.take) as session:
-            if not session.resumed:
-                self._subscribed = None
             await self._subscribe(session)
             self.session = session
             self._say("up", "", "connected")
@@ -160,11 +158,12 @@ class Link:
             await self._subscribe(session)
 
     async def _subscribe(self, session: Session) -> None:
-        """Brings the session's subscriptions to what is wanted."""
+        """Brings the session's subscriptions to what is wanted.
+
+        At every connection anew: a broker that crashed may have kept the session and lost a subscription.
+        """
         wanted = self.wanted
         now = frozenset(wanted.topics)
-        if self._subscribed == now:
-            return
         failures = await session.subscribe(wanted.topics)
         before = (
             {topic.filter for topic in self._subscribed} if self._subscribed is not None else wanted.formerly

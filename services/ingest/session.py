@@ -67,7 +67,6 @@ class Session:
         timeout_s: float = ACK_S,
     ) -> None:
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.resumed = False  # the broker still had our session
         self._socket = connection
         self._on_messages = on_messages
         self._paused = False
@@ -93,8 +92,8 @@ class Session:
         inner.suppress_exceptions = False
         inner._create_socket_connection = lambda: connection  # noqa: SLF001
         inner.loop_read = self._read
-        self._aiomqtt_on_connect, self._aiomqtt_on_disconnect = inner.on_connect, inner.on_disconnect
-        inner.on_connect, inner.on_disconnect = self._on_connect, self._on_disconnect
+        self._aiomqtt_on_disconnect = inner.on_disconnect
+        inner.on_disconnect = self._on_disconnect
         inner.on_publish = self._on_publish
 
     async def __aenter__(self) -> Self:
@@ -244,10 +243,6 @@ class Session:
             raise Refused("broker.refused", str(code))
 
     # paho's callbacks
-
-    def _on_connect(self, client: Any, data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
-        self.resumed = bool(flags.session_present)
-        self._aiomqtt_on_connect(client, data, flags, code, properties)
 
     def _on_disconnect(self, client: Any, data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
         connected = self._client._connected  # noqa: SLF001
