@@ -136,6 +136,8 @@ class Live:
         if ended.get_name() == "over":
             async with asyncio.timeout(1.0):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif isinstance(ended.exception(), TimeoutError):
+            _log.info("a reader that took nothing is cut off", organization=reader.principal.organization)
         else:
             ended.result()
 
