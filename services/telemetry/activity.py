@@ -67,7 +67,7 @@ class ActivityProjection:
                 parent = entry.headers.get(TRACEPARENT)
                 if parent is not None and len(links) < LINKS_MAX:
                     links.append(parent)
-            await self._partitions.ensure(connection, "activity", {row[0].date() for row in rows})
+            await self._partitions.ensure(connection, {("activity", row[0].date()) for row in rows})
         return Ready(rows, links)
 
     async def prepare_unstorable(

@@ -127,9 +127,13 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
                 add_sample(_sample(message, entry.sequence, position, sample))
 
 
+def is_hosted(subject: str) -> bool:
+    return _HOSTED in subject
+
+
 def _message(entry: Entry, received: datetime) -> StoredMessage:
     subject = entry.subject
-    if _HOSTED in subject:
+    if is_hosted(subject):
         address = hosted_address(subject)
         raw = entry.raw_headers
         at = raw.find(_PUBLISH)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
 
 import asyncpg
 
@@ -13,7 +12,7 @@ from runtime.observe import span
 from runtime.pull import Entry
 from services.telemetry.checkpoints import Session
 from services.telemetry.dead_letters import DeadLetters
-from services.telemetry.decoding import Batch, project, unstorable
+from services.telemetry.decoding import Batch, is_hosted, project, unstorable
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
 from services.telemetry.partitions import Partitions
@@ -45,7 +44,7 @@ class MessagesProjection:
         self._days = DaysOfMetrics()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
-        await self._directory.know({_source(entry) for entry in entries})
+        await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
         batch = Batch()
         for start in range(0, len(entries), SLICE):
             project(entries[start : start + SLICE], self._directory.choose, batch)
@@ -60,18 +59,29 @@ class MessagesProjection:
         return await self._ready(pool, batch, place)
 
     async def _ready(self, pool: asyncpg.Pool, batch: Batch, place: Checkpoint) -> Ready:
+        try:
+            rows = self._rows(batch, place)
+        except KeyError:  # a name that is new to us: rare
+            async with pool.acquire() as connection:
+                await self._learn(connection, batch)
+            rows = self._rows(batch, place)
+        if not self._partitions.known(rows.days):
+            async with pool.acquire() as connection:
+                await self._partitions.ensure(connection, rows.days)
+        await self._dead_letters.write(batch.failed, place.created)
+        return Ready(batch, rows)
+
+    def _rows(self, batch: Batch, place: Checkpoint) -> Rows:
+        return Rows(batch, self._dictionaries, self._days, place.epoch)
+
+    async def _learn(self, connection: Session, batch: Batch) -> None:
         devices = {(row.organization, row.device) for row in batch.messages if row.device is not None}
         devices.update(batch.heard, ((o, presence.device_id) for o, _, presence in batch.presences))
         devices.update((row.organization, row.device) for row in batch.samples)
         shapes = {(row.organization, row.metrics) for row in batch.samples}
-        organizations = {row.organization for row in batch.messages}
-        async with pool.acquire() as connection:
-            await self._dictionaries.learn(connection, devices, shapes, organizations)
-            days = {_day(row.received) for row in batch.messages}
-            await self._partitions.ensure(connection, "messages", days)
-            await self._partitions.ensure(connection, "samples", {_day(row.time) for row in batch.samples})
-        await self._dead_letters.write(batch.failed, place.created)
-        return Ready(batch, Rows(batch, self._dictionaries, self._days, place.epoch))
+        await self._dictionaries.learn(
+            connection, devices, shapes, {row.organization for row in batch.messages}
+        )
 
     async def write(self, connection: Session, ready: Ready) -> int:
         rows = ready.rows
@@ -103,7 +113,3 @@ class MessagesProjection:
 def _source(entry: Entry) -> tuple[str, str]:
     _, _, organization, source, *_ = entry.subject.split(".", 4)
     return organization, source
-
-
-def _day(moment: datetime) -> date:
-    return moment.date()

@@ -14,19 +14,22 @@ from services.telemetry.database import AWAY
 
 _log = log(part="partitions")
 AHEAD_DAYS = 2
+TableDay = tuple[str, date]
 
 
 class Partitions:
     """Remembers the days that exist."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, date]] = set()
+        self._known: set[TableDay] = set()
 
-    async def ensure(self, connection: Session, table: str, days: Iterable[date]) -> None:
-        for day in days:
-            if (table, day) not in self._known:
-                await connection.execute("SELECT hybridmq_ensure_day($1, $2)", table, day)
-                self._known.add((table, day))
+    def known(self, days: set[TableDay]) -> bool:
+        return days <= self._known
+
+    async def ensure(self, connection: Session, days: Iterable[TableDay]) -> None:
+        for table, day in sorted(set(days) - self._known):
+            await connection.execute("SELECT hybridmq_ensure_day($1, $2)", table, day)
+            self._known.add((table, day))
 
     def forget(self) -> None:
         self._known.clear()
@@ -51,9 +54,8 @@ async def tidy(
     dropped = {}
     async with pool.acquire() as connection:
         for table, days in days_kept.items():
-            await partitions.ensure(
-                connection, table, [today + timedelta(days=n) for n in range(AHEAD_DAYS + 1)]
-            )
+            ahead = [(table, today + timedelta(days=n)) for n in range(AHEAD_DAYS + 1)]
+            await partitions.ensure(connection, ahead)
             dropped[table] = await connection.fetchval(
                 "SELECT hybridmq_drop_days($1, $2)", table, today - timedelta(days=days)
             )

@@ -91,6 +91,7 @@ class Rows:
     def __init__(self, batch: Batch, dictionaries: Dictionaries, days: DaysOfMetrics, epoch: int) -> None:
         self._organizations = dictionaries.organizations
         self.seen: dict[int, Seen] = {}
+        self.days: set[tuple[str, date]] = set()  # table and day of each row
         self.messages = [self._message(row, epoch) for row in batch.messages]
         for (organization, device), at in batch.heard.items():
             held = self._organizations[organization]
@@ -109,6 +110,7 @@ class Rows:
     def _message(self, row: MessageRow, epoch: int) -> bytes:
         received, sequence, name, device_name, qos, retain, source, topic, payload, failure = row
         organization = self._organizations[name]
+        self.days.add(("messages", received.date()))
         device = None
         if device_name is not None:
             device = organization.devices[device_name]
@@ -139,6 +141,7 @@ class Rows:
     def _samples(self, rows: Sequence[SampleRow], days: DaysOfMetrics, epoch: int) -> list[bytes]:
         made = []
         stored = days.stored
+        latest = date.min
         for (
             time,
             sequence,
@@ -158,6 +161,9 @@ class Rows:
             device = organization.devices[device_name]
             shape = organization.shapes[names]
             day = time.date()
+            if day != latest:
+                latest = day
+                self.days.add(("samples", day))
             held = stored.get((device, names))
             if held is None or held < day:
                 self._new_day(organization, device, names, day)

@@ -94,7 +94,7 @@ async def test_days_are_made_ahead_and_old_ones_dropped(database: DatabaseUrls) 
     old, kept = today - timedelta(days=31), today - timedelta(days=29)
     async with asyncpg.create_pool(plain_url(database.projector), min_size=0, max_size=1) as pool:
         async with pool.acquire() as connection:
-            await Partitions().ensure(connection, "messages", [old, kept])
+            await Partitions().ensure(connection, [("messages", old), ("messages", kept)])
         assert await tidy(pool, Partitions(), {"messages": 30}, today) == {"messages": 1}
         names = {
             row[0]
