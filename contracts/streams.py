@@ -19,8 +19,6 @@ class Source:
     stream: str
     api_prefix: str
     deliver_prefix: str
-    transform_from: str
-    transform_to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,7 @@ class Stream:
     duplicate_window: timedelta = timedelta(minutes=2)  # a retry after a lost acknowledgement comes within seconds
     immutable: bool = False  # no API call may delete or purge single messages
     sources: tuple[Source, ...] = ()
+    transform: tuple[str, str] | None = None  # of the subject of what comes in, (from, to)
     metadata: dict[str, str] = field(default_factory=dict)
 
     def config(self, replicas: int = 1) -> dict[str, Any]:
@@ -67,10 +66,11 @@ class Stream:
                 {
                     "name": source.stream,
                     "external": {"api": source.api_prefix, "deliver": source.deliver_prefix},
-                    "subject_transforms": [{"src": source.transform_from, "dest": source.transform_to}],
                 }
                 for source in self.sources
             ]
+        if self.transform:
+            config["subject_transform"] = {"src": self.transform[0], "dest": self.transform[1]}
         return config
 
 
@@ -83,16 +83,12 @@ REGISTRY = Stream(
     immutable=True,  # it is the truth, for ever
 )
 
-# The server's own stream of QoS 1 and 2 publishes in the device account, and how it flows into MESSAGES.
+# The server's own stream of QoS 1 and 2 publishes in the device account. Without a filter: with one, the server
+# looks at every device's subject for each message (63 against 34 µs of its CPU with 1,000 devices, ADR 7).
 MQTT_MESSAGES = Source(
     stream="$MQTT_msgs",
     api_prefix="JS.devices.API",
     deliver_prefix="deliver.platform",
-    transform_from="$MQTT.msgs.*.devices.*.>",
-    transform_to=(
-        f"message.{{{{partition({subjects.PARTITIONS},1,2)}}}}"
-        f".{{{{wildcard(1)}}}}.{subjects.HOSTED}.{{{{wildcard(2)}}}}.>"
-    ),
 )
 
 MESSAGES = Stream(
@@ -106,6 +102,12 @@ MESSAGES = Stream(
     # limit here would stop the source, and with it everybody's. Decoding refuses what is over the platform's.
     max_msg_size=-1,
     sources=(MQTT_MESSAGES,),
+    # What devices publish below `devices`; commands to devices come along under their own subjects, unread.
+    transform=(
+        "$MQTT.msgs.*.devices.*.>",
+        f"message.{{{{partition({subjects.PARTITIONS},1,2)}}}}"
+        f".{{{{wildcard(1)}}}}.{subjects.HOSTED}.{{{{wildcard(2)}}}}.>",
+    ),
 )
 
 ACTIVITY = Stream(

@@ -39,6 +39,7 @@ class NatsConfig:
 
 # By these subjects and no others the server keeps MESSAGES' durable consumer on DEVICES' $MQTT_msgs.
 SOURCING_API = (
+    "CONSUMER.CREATE.$MQTT_msgs",  # of a consumer without a filter
     "CONSUMER.CREATE.$MQTT_msgs.>",
     "CONSUMER.DELETE.$MQTT_msgs.>",
     "CONSUMER.INFO.$MQTT_msgs.>",

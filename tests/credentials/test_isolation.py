@@ -162,7 +162,11 @@ async def test_what_is_published_into_another_tenants_space_arrives_nowhere(
 
 async def _stored(service: CredentialsService, organization: str) -> list[str]:
     found = await entries(service.nats, "telemetry", MESSAGES.name)
-    return [entry.subject for entry in found if organization in entry.subject]
+    return [
+        entry.subject
+        for entry in found
+        if entry.subject.startswith("message.") and organization in entry.subject
+    ]
 
 
 async def test_a_will_into_another_tenants_space_is_not_carried_out(
