@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from contracts import subjects
 from contracts.streams import MESSAGES
 from runtime.observe import span
 from runtime.pull import Entry
@@ -20,6 +21,7 @@ from services.telemetry.place import Checkpoint
 from services.telemetry.retained import new_ones
 from services.telemetry.writing import DaysOfMetrics, Rows
 
+MESSAGES_PREFIX = subjects.MESSAGES_ALL.removesuffix(">")
 SLICE = 200  # messages decoded at a time: 2 ms, and then others have their turn
 
 
@@ -44,6 +46,8 @@ class MessagesProjection:
         self._days = DaysOfMetrics()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
+        # Commands to devices come along under other subjects (contracts.streams): nothing is made of them.
+        entries = [entry for entry in entries if entry.subject.startswith(MESSAGES_PREFIX)]
         await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
         batch = Batch()
         for start in range(0, len(entries), SLICE):
