@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -26,7 +25,6 @@ from services.ingest.session import Session
 from services.ingest.window import Taken, Window
 
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
-SETTLE_S = 5.0
 _CACHED_MAX = 8_192
 
 
@@ -166,10 +164,12 @@ class Bridge:
             stored, self._stored = self._stored, []
             session.acknowledge(stored)
 
-    async def abandon(self) -> None:
-        """Takes back what has not left for the log, and waits a while for the outcome of the rest."""
+    def abandon(self) -> None:
+        """Takes back what has not left for the log."""
         self._under_way = {number: write for number, write in self._under_way.items() if not write.cancel()}
-        if self._under_way:
+
+    async def settle(self) -> None:
+        """Returns when the outcome of all that has left is known: only then the log tells what was taken."""
+        while self._under_way:
             self._settled.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), SETTLE_S)
+            await self._settled.wait()

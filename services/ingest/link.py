@@ -21,6 +21,8 @@ from services.ingest.session import Identity, Session
 
 _log = log(part="link")
 State = Literal["connecting", "up", "refused", "down"]
+SETTLE_S = 5.0
+AGAIN_S = 1.0  # between two times of owning a link
 STEADY_S = 30.0  # a connection that held so long was none of a row of failures
 
 _KINDS: dict[State, tuple[str, Status]] = {
@@ -47,6 +49,7 @@ class Link:
         self.session: Session | None = None  # while it is up
         self._lease = lease
         self._make_bridge = bridge
+        self._bridge_before: Bridge | None = None
         self._read_password = read_password
         self._activity = activity
         self._allow_private = allow_private
@@ -73,14 +76,16 @@ class Link:
                 work = asyncio.create_task(self._own())
                 try:
                     await asyncio.wait((owned, work), return_when=asyncio.FIRST_COMPLETED)
-                    if work.done():
-                        work.result()
-                    self._say("down", "", owned.result())
+                    self._say("down", "", owned.result() if owned.done() else _defect(work))
                 finally:
                     for task in (work, owned):
                         task.cancel()
                     await asyncio.gather(work, owned, return_exceptions=True)
+                    if self._bridge_before is not None:  # the next owner reads the log
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(self._bridge_before.settle(), SETTLE_S)
                     await self._lease.release()
+                await asyncio.sleep(AGAIN_S)
         finally:
             metrics.link_states[self._state] -= 1
 
@@ -115,17 +120,22 @@ class Link:
                 await asyncio.sleep(backoff.delay(attempt, refused=refused, random=random.random))
                 attempt += 1
         finally:
-            await bridge.abandon()
+            bridge.abandon()
 
     async def _bridge(self) -> Bridge:
+        if self._bridge_before is not None:
+            await self._bridge_before.settle()
         while True:
             try:
-                return await self._make_bridge()
+                bridge = await self._make_bridge()
             except Unavailable as failure:
                 _log.warning(
                     "window not read yet", integration=self.wanted.key.integration, error=failure.detail
                 )
                 await asyncio.sleep(1.0)
+            else:
+                self._bridge_before = bridge
+                return bridge
 
     async def _connect(self, bridge: Bridge) -> None:
         """One connection, from its beginning to its end."""
@@ -205,3 +215,10 @@ class Link:
             details=details,
         )
         self._activity.note(organization, event, "ingest")
+
+
+def _defect(work: asyncio.Task[None]) -> str:
+    """What ended a link's work that never ends by itself; it begins again."""
+    error = work.exception()
+    _log.error("a link's work ended by a defect", error=repr(error), exc_info=error)
+    return "something went wrong on our side; it is tried again"

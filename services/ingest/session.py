@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -203,7 +203,10 @@ class Session:
     # what goes out
 
     async def subscribe(self, topics: Iterable[TopicFilter]) -> list[str | None]:
-        """Per filter None, or in words why the broker refused it."""
+        """Per filter None, or in words why the broker refused it.
+
+        Raises Unavailable("broker.timeout") or ("link.down"), as `unsubscribe` does.
+        """
         topics = list(topics)
         wanted: Any
         if self._five:
@@ -211,12 +214,14 @@ class Session:
             wanted = [(topic.filter, SubscribeOptions(qos=topic.qos, retainHandling=1)) for topic in topics]
         else:
             wanted = [(topic.filter, topic.qos) for topic in topics]
-        codes = await self._client.subscribe(wanted)
+        with _as_failures("SUBSCRIBE"):
+            codes = await self._client.subscribe(wanted)
         return [str(code) if code.is_failure else None for code in codes]  # type: ignore[union-attr]
 
     async def unsubscribe(self, filters: Iterable[str]) -> None:
         if filters := list(filters):
-            await self._client.unsubscribe(filters)
+            with _as_failures("UNSUBSCRIBE"):
+                await self._client.unsubscribe(filters)
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
         """Returns when the broker has acknowledged (QoS 0: when it is on its way).
@@ -261,6 +266,16 @@ class Session:
             return
         error = None if disconnected.cancelled() else disconnected.exception()
         self.ended.set_result(str(error) if error else "closed")
+
+
+@contextlib.contextmanager
+def _as_failures(what: str) -> Iterator[None]:
+    try:
+        yield
+    except aiomqtt.MqttError as error:
+        if "timed out" in str(error):
+            raise Unavailable("broker.timeout", f"no answer to {what}") from error
+        raise Unavailable("link.down", f"the connection ended before an answer to {what}") from error
 
 
 def _connect_properties(clean: bool) -> Properties:

@@ -1,8 +1,8 @@
 """What a link took last, so that a redelivered copy is known. Pure.
 
 A broker sends again (with DUP) whatever it has no acknowledgement for; the copy has the packet id, topic and
-payload of the first one. Only the last messages count, twice as many as were ever under way at once: brokers
-choose that number themselves (Mosquitto 2.0.11 had 2,600 under way in spite of a limit of 1,000).
+payload of the first one. How many it may send again is its own choice: Mosquitto 2.0.11 sends a whole backlog
+at once in spite of a limit of 1,000, and reads acknowledgements only afterwards; those are lost when we die.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-SIZE_LEAST = 1_024
+SIZE_LEAST = 16_384  # some 5 MB for a busy link, and 0.2 s to read back at its start
 SIZE_MOST = 65_535  # there are no more packet ids
 
 
@@ -20,8 +20,7 @@ class Taken:
 
     number: int
     mid: int
-    topic: str
-    digest: int
+    digest: int  # of topic and payload
     sequence: int = 0  # in the stream, once stored
 
 
@@ -36,13 +35,13 @@ class Window:
     def copy_of(self, mid: int, topic: str, payload: bytes) -> Taken | None:
         """The message that this one, marked DUP, is a copy of."""
         taken = self._by_mid.get(mid)
-        if taken is not None and taken.topic == topic and taken.digest == hash(payload):
+        if taken is not None and taken.digest == hash((topic, payload)):
             return taken
         return None
 
     def take(self, mid: int, topic: str, payload: bytes) -> Taken:
         self._number += 1
-        taken = Taken(self._number, mid, topic, hash(payload))
+        taken = Taken(self._number, mid, hash((topic, payload)))
         self._by_mid[mid] = taken
         self._order.append(taken)
         self._under_way += 1

@@ -89,11 +89,11 @@ def test_the_window_forgets_and_says_since_when_it_remembers() -> None:
 
 def test_the_window_grows_with_what_is_under_way() -> None:
     window = Window()
-    taken = [window.take(number, "t", b"p") for number in range(1, 5001)]
+    taken = [window.take(number, "t", b"p") for number in range(1, SIZE_LEAST + 1)]
     assert window.copy_of(1, "t", b"p") is taken[0]
     for number, each in enumerate(taken, 1):
         window.store(each, number)
-    for number in range(5001, 10_001):
+    for number in range(SIZE_LEAST + 1, 2 * SIZE_LEAST + 1):
         window.store(window.take(number, "t", b"p"), number)
     assert window.copy_of(1, "t", b"p") is taken[0]
     assert window.since == 1
@@ -101,7 +101,7 @@ def test_the_window_grows_with_what_is_under_way() -> None:
 
 def test_a_window_read_back_is_the_window_that_was() -> None:
     window = Window()
-    for number in range(1, 3001):
+    for number in range(1, SIZE_LEAST + 3001):
         window.remember(number, "t", b"p", number)
     assert window.since == 1
     assert window.copy_of(1, "t", b"p") is not None
