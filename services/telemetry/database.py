@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 WRITERS_MAX = 6  # messages, activity, their dictionaries, housekeeping, one to spare
-COMMAND_TIMEOUT_S = 60.0  # a hung server is noticed; a COPY of a batch takes a tenth of a second
+COMMAND_TIMEOUT_S = 10.0  # a hung server is noticed within it; a COPY of a batch takes a tenth of a second
 
 # What a read error may be: the server is away, starting, stopping, out of room, or not set up yet. All are
 # waited for, with the reason in /readyz.
@@ -43,7 +43,7 @@ async def connect(url: str) -> asyncpg.Pool:
             # Rows and checkpoint are lost together when the server crashes, and are read again from the log:
             # waiting for the disk would buy nothing.
             "synchronous_commit": "off",
-            "statement_timeout": "60s",
-            "idle_in_transaction_session_timeout": "60s",  # a paused projector holds no row for ever
+            "statement_timeout": "15s",
+            "idle_in_transaction_session_timeout": "15s",  # a paused projector holds no row for ever
         },
     )
