@@ -14,7 +14,9 @@ from benchmarks.flood import Report
 # The read model, as services/telemetry/migrations make it.
 COUNT = "SELECT count(*) FROM messages"
 READINGS = "SELECT count(*) FROM readings"
-SEQUENCES = "SELECT number::bigint FROM readings JOIN metrics ON metrics.id = readings.metric WHERE metrics.name = 'seq'"
+SEQUENCES = """
+    SELECT number::bigint FROM readings JOIN metrics ON metrics.id = readings.metric WHERE metrics.name = 'seq'
+"""
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,18 @@ class BrokerSettings(Model):
     """How an external broker is reached. The password is no part of it: see `secrets`."""
 
     protocol: Literal["mqtt"] = "mqtt"
-    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=253, pattern=r"^[^\s/@\x00-\x1f]+$")]
+    host: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True, min_length=1, max_length=253, pattern=r"^[^\s/@\x00-\x1f]+$"
+        ),
+    ]
     port: int = Field(1883, ge=1, le=65535)
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
     username: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None  # made if absent
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = (
+        None  # made if absent
+    )
     keepalive_s: int = Field(30, ge=5, le=3600)
     topic_prefix: Annotated[str, StringConstraints(max_length=200)] | None = None
 

@@ -72,7 +72,9 @@ def hosted_address(subject: str) -> HostedAddress:
     return HostedAddress(organization, f"{organization}/devices/{from_subject(path)}", from_subject(device))
 
 
-def stored(subject: str, held: Mapping[str, str] | None, payload: bytes, stored_at: datetime) -> StoredMessage:
+def stored(
+    subject: str, held: Mapping[str, str] | None, payload: bytes, stored_at: datetime
+) -> StoredMessage:
     """The message that stands in the log at this subject; `stored_at` is the stream's own time."""
     held = held or {}
     parts = subject.split(".", 4)

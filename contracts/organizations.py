@@ -10,7 +10,10 @@ from pydantic import AwareDatetime, StringConstraints
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
 Scope = Literal["read", "publish", "manage_credentials", "manage_integrations", "admin"]
 ALL_SCOPES: tuple[Scope, ...] = ("read", "publish", "manage_credentials", "manage_integrations", "admin")
 

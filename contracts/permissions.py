@@ -53,7 +53,12 @@ PLATFORM_USERS: dict[str, Permissions] = {
     "credentials": _service(
         "credentials",
         publish=("registry.>", "activity.*.*", "$KV.SECRETS.>", "$KV.IDEMPOTENCY.>", *_SOURCE_STATE),
-        subscribe=("command.credentials.*", "query.credentials.*", "secret.credentials.*", "$SYS.REQ.USER.AUTH"),
+        subscribe=(
+            "command.credentials.*",
+            "query.credentials.*",
+            "secret.credentials.*",
+            "$SYS.REQ.USER.AUTH",
+        ),
     ),
     "ingest": _service(
         "ingest",

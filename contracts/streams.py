@@ -9,7 +9,9 @@ from typing import Any
 from contracts import subjects
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
-PAYLOAD_BYTES_MAX = 256 * KIB  # AWS IoT takes 128 KiB, Azure 256: nothing that a device sends today is refused
+PAYLOAD_BYTES_MAX = (
+    256 * KIB
+)  # AWS IoT takes 128 KiB, Azure 256: nothing that a device sends today is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Stream:
     max_bytes: int = -1
     max_msg_size: int = -1
     max_msgs_per_subject: int = -1
-    duplicate_window: timedelta = timedelta(minutes=2)  # a retry after a lost acknowledgement comes within seconds
+    duplicate_window: timedelta = timedelta(
+        minutes=2
+    )  # a retry after a lost acknowledgement comes within seconds
     immutable: bool = False  # no API call may delete or purge single messages
     sources: tuple[Source, ...] = ()
     transform: tuple[str, str] | None = None  # of the subject of what comes in, (from, to)
@@ -105,8 +109,7 @@ MESSAGES = Stream(
     # What devices publish below `devices`; commands to devices come along under their own subjects, unread.
     transform=(
         "$MQTT.msgs.*.devices.*.>",
-        f"message.{{{{partition({subjects.PARTITIONS},1,2)}}}}"
-        f".{{{{wildcard(1)}}}}.{subjects.HOSTED}.{{{{wildcard(2)}}}}.>",
+        f"message.{{{{partition({subjects.PARTITIONS},1,2)}}}}.{{{{wildcard(1)}}}}.{subjects.HOSTED}.{{{{wildcard(2)}}}}.>",
     ),
 )
 

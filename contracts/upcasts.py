@@ -33,6 +33,8 @@ EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in 
 UPCASTS: Mapping[str, tuple[str, Upcast]] = {}
 
 
-def decode(headers: Mapping[str, str], data: bytes, *, subject: str = "", sequence: int = 0) -> Recorded | None:
+def decode(
+    headers: Mapping[str, str], data: bytes, *, subject: str = "", sequence: int = 0
+) -> Recorded | None:
     """`envelope.decode` with the tables of this platform."""
     return envelope.decode(headers, data, EVENTS, UPCASTS, subject=subject, sequence=sequence)

@@ -6,6 +6,7 @@ FastStream's broker holds the connection; JetStream calls go over the same one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +76,11 @@ def _options(name: str, closed: asyncio.Event) -> dict[str, Any]:
     }
 
 
+def _patiently() -> AsyncIterator[stamina.Attempt]:
+    failures = (OSError, nats.errors.Error)
+    return stamina.retry_context(on=failures, attempts=None, timeout=CONNECT_PATIENCE_S, wait_max=2.0)
+
+
 async def connect(settings: BusSettings, name: str) -> Bus:
     """A connected bus; waits up to a minute for the server to come up."""
     closed = asyncio.Event()
@@ -84,7 +90,7 @@ async def connect(settings: BusSettings, name: str) -> Bus:
         logger=None,
         **_options(name, closed),
     )
-    async for attempt in stamina.retry_context(on=(OSError, nats.errors.Error), attempts=None, timeout=CONNECT_PATIENCE_S, wait_max=2.0):
+    async for attempt in _patiently():
         with attempt:
             await broker.connect()
     return Bus(name, broker, closed)
@@ -94,7 +100,7 @@ async def connect_client(url: str, seed: str, name: str, closed: asyncio.Event |
     """A plain client for another account (SYS, DEVICES), with the same habits."""
     client = Client()
     options = _options(name, closed or asyncio.Event())
-    async for attempt in stamina.retry_context(on=(OSError, nats.errors.Error), attempts=None, timeout=CONNECT_PATIENCE_S, wait_max=2.0):
+    async for attempt in _patiently():
         with attempt:
             await client.connect(url.split(","), nkeys_seed_str=seed, **options)
     return client

@@ -1,4 +1,4 @@
-"""The event log: one subject per entity, appended to with its expected last sequence, so two writers cannot both win."""
+"""The event log: one subject per entity, appended to with its expected last sequence: of two writers, one wins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contracts import envelope, upcasts
 from contracts.envelope import Cause, Event, Recorded
 from contracts.failures import Refused, Unavailable
 from runtime import jetstream
-from runtime.jetstream import NO_MESSAGE, WRONG_LAST_SEQUENCE, ApiError
+from runtime.jetstream import WRONG_LAST_SEQUENCE, ApiError
 from runtime.observe import with_trace
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
@@ -37,7 +37,9 @@ class Append:
 class EventLog:
     """A stream of entities' events."""
 
-    def __init__(self, client: Client, stream: str, *, ack_timeout_s: float = 2.0, patience_s: float = 10.0) -> None:
+    def __init__(
+        self, client: Client, stream: str, *, ack_timeout_s: float = 2.0, patience_s: float = 10.0
+    ) -> None:
         self._client = client
         self._stream = stream
         self._ack_timeout_s = ack_timeout_s
@@ -63,7 +65,9 @@ class EventLog:
         query = {"seq": start, "next_by_subj": subject, "batch": EVENTS_PER_READ}
         messages: list[Msg] = []
         try:
-            await self._client.publish(f"$JS.API.DIRECT.GET.{self._stream}", json.dumps(query).encode(), reply=inbox)
+            await self._client.publish(
+                f"$JS.API.DIRECT.GET.{self._stream}", json.dumps(query).encode(), reply=inbox
+            )
             while True:
                 message = await received.next_msg(timeout=self._ack_timeout_s)
                 status = (message.headers or {}).get("Status")
@@ -87,7 +91,10 @@ class EventLog:
         recorded = [
             Recorded(a.event, str(uuid7()), now, cause.actor, a.subject, 0, cause.command_id) for a in appends
         ]
-        encoded = [envelope.encode(a.event, id=r.id, time=now, cause=cause) for a, r in zip(appends, recorded, strict=True)]
+        encoded = [
+            envelope.encode(a.event, id=r.id, time=now, cause=cause)
+            for a, r in zip(appends, recorded, strict=True)
+        ]
         for (headers, _), append in zip(encoded, appends, strict=True):
             headers[EXPECTED_LAST] = str(append.expected)
             with_trace(headers)
@@ -102,7 +109,9 @@ class EventLog:
                 # Checked before de-duplication: this may be our own event, whose acknowledgement was lost.
                 stored = await self._last(appends[-1].subject)
                 if stored is None or stored[0] != recorded[-1].id:
-                    raise Refused("conflict", "the entity was changed in the meantime; read it again") from error
+                    raise Refused(
+                        "conflict", "the entity was changed in the meantime; read it again"
+                    ) from error
                 last = stored[1]
                 break
             except Unavailable:
@@ -111,7 +120,8 @@ class EventLog:
                 await asyncio.sleep(0.2)
         first = last - len(recorded) + 1
         return [
-            Recorded(r.event, r.id, r.time, r.actor, r.subject, first + i, r.command_id) for i, r in enumerate(recorded)
+            Recorded(r.event, r.id, r.time, r.actor, r.subject, first + i, r.command_id)
+            for i, r in enumerate(recorded)
         ]
 
     async def _send(self, appends: Sequence[Append], encoded: list[tuple[dict[str, str], bytes]]) -> int:

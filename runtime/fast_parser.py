@@ -58,7 +58,9 @@ class FastParser(Parser):
                 callback = hot.get(words[2])
                 if callback is not None:
                     split = body + int(words[-2])
-                    callback(words[1], words[3] if len(words) == 6 else b"", chunk[body:split], chunk[split:end])
+                    callback(
+                        words[1], words[3] if len(words) == 6 else b"", chunk[body:split], chunk[split:end]
+                    )
                     messages += 1
                     payload_bytes += end - split
                 else:
@@ -99,7 +101,9 @@ class HotSubscription:
         await self._subscription.unsubscribe()
 
 
-async def subscribe(client: Client, subject: str, callback: HotCallback, *, queue: str = "") -> HotSubscription:
+async def subscribe(
+    client: Client, subject: str, callback: HotCallback, *, queue: str = ""
+) -> HotSubscription:
     """Subscribes like `client.subscribe`, past nats-py's own delivery."""
     while not isinstance(client._ps, FastParser):
         # Between two units only: the stock parser may be waiting in the middle of its buffer.

@@ -39,7 +39,7 @@ class Health:
             return 200, CONTENT_TYPE_LATEST, generate_latest()
         return None
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: dict[str, Any], _receive: Receive, send: Send) -> None:
         """An ASGI app for services that have no other HTTP listener."""
         if scope["type"] != "http":
             return
@@ -51,5 +51,7 @@ class Health:
 
 def server(health: Health, host: str, port: int) -> uvicorn.Server:
     """A listener for these answers; its signals are the service's own business."""
-    config = uvicorn.Config(health, host=host, port=port, log_level="warning", lifespan="off", access_log=False)
+    config = uvicorn.Config(
+        health, host=host, port=port, log_level="warning", lifespan="off", access_log=False
+    )
     return uvicorn.Server(config)

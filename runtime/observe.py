@@ -53,7 +53,9 @@ def set_up(service: str, level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format='{"level":"%(levelname)s","event":"%(message)s"}')
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.WARNING, format='{"level":"%(levelname)s","event":"%(message)s"}'
+    )
 
 
 def log(**bound: Any) -> structlog.stdlib.BoundLogger:
@@ -95,12 +97,14 @@ def span(
     parent: Mapping[str, str] | None = None,
     links: list[str] | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
-    **attributes: str | int | float | bool,
+    **attributes: str | float | bool,
 ) -> Iterator[Span]:
     """A span; `parent` are the headers that the work came with, `links` the traceparents of a batch."""
     context = _propagator.extract(parent) if parent and parent.get(TRACEPARENT) else None
     linked = [Link(remote_context(value)) for value in (links or [])[:LINKS_MAX]]
-    with tracer.start_as_current_span(name, context=context, links=linked, kind=kind, attributes=attributes) as current:
+    with tracer.start_as_current_span(
+        name, context=context, links=linked, kind=kind, attributes=attributes
+    ) as current:
         yield current
 
 

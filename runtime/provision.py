@@ -82,7 +82,9 @@ async def source_attached(bus: Bus) -> bool:
     """Whether the server's own durable consumer that fills MESSAGES from `$MQTT_msgs` exists."""
     source = MESSAGES.sources[0]
     try:
-        answer = await jetstream.request(bus.client, f"{source.api_prefix}.CONSUMER.NAMES.{source.stream}", {})
+        answer = await jetstream.request(
+            bus.client, f"{source.api_prefix}.CONSUMER.NAMES.{source.stream}", {}
+        )
     except ApiError as error:
         if error.code == STREAM_NOT_FOUND:
             return False
@@ -115,8 +117,8 @@ async def provision(settings: ProvisionSettings) -> None:
             _log.info("stream", name=stream.name, outcome=outcome)
         if settings.hosted_mqtt_url is not None:
             async with asyncio.timeout(ATTACH_PATIENCE_S):
-                while not await source_attached(bus):
-                    await asyncio.sleep(0.1)  # the server attaches it in its own time and tells nobody
+                while not await source_attached(bus):  # noqa: ASYNC110  # the server tells nobody when
+                    await asyncio.sleep(0.1)
             _log.info("source attached", stream=MESSAGES.name)
     finally:
         await bus.broker.stop()

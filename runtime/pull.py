@@ -121,7 +121,9 @@ class Pull:
 
     async def _restart(self) -> None:
         if self._broken != "not started":
-            _log.warning("pull restarts", stream=self._stream, name=self._name, reason=self._broken, next=self._next)
+            _log.warning(
+                "pull restarts", stream=self._stream, name=self._name, reason=self._broken, next=self._next
+            )
         await self.close()
         self._queue.clear()
         self._queued_bytes, self._asked, self._consumer_sequence = 0, 0, 0
@@ -160,7 +162,11 @@ class Pull:
 
     async def _top_up(self) -> None:
         held = len(self._queue) + self._asked
-        if self._broken is not None or held > self._messages_max // 2 or self._queued_bytes > self._bytes_max // 2:
+        if (
+            self._broken is not None
+            or held > self._messages_max // 2
+            or self._queued_bytes > self._bytes_max // 2
+        ):
             return
         count = self._messages_max - held
         self._asked += count
@@ -171,7 +177,9 @@ class Pull:
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }
         await self._client.publish(
-            f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}", json.dumps(body).encode(), reply=self._inbox
+            f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
+            json.dumps(body).encode(),
+            reply=self._inbox,
         )
 
     def _on_message(self, subject: bytes, reply: bytes, raw_headers: bytes, data: bytes) -> None:
@@ -193,7 +201,9 @@ class Pull:
             return
         self._consumer_sequence = consumer_sequence
         self._queue.append(
-            Entry(subject.decode(), raw_headers, data, sequence, int(tokens[first + 2]), int(tokens[first + 3]))
+            Entry(
+                subject.decode(), raw_headers, data, sequence, int(tokens[first + 2]), int(tokens[first + 3])
+            )
         )
         self._queued_bytes += len(data)
         self._arrived.set()

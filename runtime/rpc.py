@@ -84,7 +84,8 @@ def serve(
                 problem = error.errors(include_input=False, include_context=False)[0]
                 field = ".".join(str(part) for part in problem["loc"])
                 return to_json({"failure": Refused(outcome, problem["msg"], field=field).as_dict()})
-            except Exception as error:  # a defect: logged with its trace, answered so that the caller can go on
+            # A defect: logged with its trace, answered so that the caller can go on.
+            except Exception as error:  # noqa: BLE001
                 outcome = "internal"
                 mark_failed(current, repr(error))
                 _log.exception("a call failed", subject=what.subject)
@@ -92,6 +93,6 @@ def serve(
             finally:
                 _duration.record(time.perf_counter() - started, {"call": what.subject, "outcome": outcome})
 
-    broker.subscriber(
-        what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL
-    )(answer)
+    broker.subscriber(what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL)(
+        answer
+    )

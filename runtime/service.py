@@ -86,7 +86,7 @@ async def started(name: str, settings: ServiceSettings) -> AsyncIterator[Service
         if settings.health_port:
             listener = health_module.server(service.health, settings.health_host, settings.health_port)
             # `serve` would take the signals: they are ours
-            service.task(listener._serve(), "health listener")
+            service.task(listener._serve(), "health listener")  # noqa: SLF001
         yield service
     finally:
         await service.bus.broker.stop()

@@ -18,12 +18,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 class _Files(PydanticBaseSettingsSource):
     """Reads a field from the file that `<NAME>_FILE` names: how secrets are mounted."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(self, _: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = os.environ.get(f"{field_name.upper()}_FILE")
         return (Path(path).read_text().strip() if path else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(f, name)[0] for name, f in self.settings_cls.model_fields.items()}
+        values = {
+            name: self.get_field_value(f, name)[0] for name, f in self.settings_cls.model_fields.items()
+        }
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -41,6 +43,7 @@ class FileSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings  # ours reads one file a field
         return init_settings, _Files(settings_cls), env_settings
 
 
@@ -73,10 +76,10 @@ def load(settings: type[SettingsT]) -> SettingsT:
         loaded = settings()
     except (ValidationError, OSError) as error:
         for line in _explain(error):
-            print(line, file=sys.stderr)
+            sys.stderr.write(line + "\n")
         raise SystemExit(2) from None  # the values may be secrets: they stay out of the traceback
     if "--check-config" in sys.argv[1:]:
-        print("configuration is valid")
+        sys.stdout.write("configuration is valid\n")
         raise SystemExit(0)
     return loaded
 

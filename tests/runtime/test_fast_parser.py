@@ -21,7 +21,9 @@ class Recorder:
         self.slow: list[tuple[int, bytes, bytes, bytes, bytes | None]] = []
         self.pings = 0
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, header: bytes | None) -> None:
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, header: bytes | None
+    ) -> None:
         self.slow.append((sid, bytes(subject), bytes(reply), bytes(data), header))
 
     async def _process_ping(self) -> None:
@@ -41,7 +43,8 @@ INNER = b"\r\nMSG inside 7 1\r\nx"  # a payload that looks like the protocol
 WIRE = (
     b"MSG a.b 7 5\r\nhello\r\n"
     b"PING\r\n"
-    b"HMSG c 7 reply.to %d %d\r\n%s%s\r\n" % (len(HEADERS), len(HEADERS + INNER), HEADERS, INNER)
+    b"HMSG c 7 reply.to %d %d\r\n%s%s\r\n"
+    % (len(HEADERS), len(HEADERS + INNER), HEADERS, INNER)
     + b"MSG slow 9 re 2\r\nok\r\n"
     + b"MSG empty 7 0\r\n\r\n"
 )

@@ -74,7 +74,7 @@ async def test_a_full_queue_refuses_instead_of_growing(ingest_bus: Bus) -> None:
     writer = LogWriter(ingest_bus.client, queue_messages_max=2)  # not running: nothing leaves the queue
     writer.write(subject, {MESSAGE_ID: "a"}, b"")
     writer.write(subject, {MESSAGE_ID: "b"}, b"")
-    with pytest.raises(Unavailable, match="log.unavailable"):
+    with pytest.raises(Unavailable, match=r"log\.unavailable"):
         writer.write(subject, {MESSAGE_ID: "c"}, b"")
     assert writer.waiting == 2
 

@@ -71,7 +71,7 @@ async def test_a_defect_is_answered_without_its_details(
 
 
 async def test_nobody_there_is_unavailable_at_once(gateway_bus: Bus) -> None:
-    with pytest.raises(Unavailable, match="service.unavailable"):
+    with pytest.raises(Unavailable, match=r"service\.unavailable"):
         await rpc.call(gateway_bus, Call("query.telemetry.nobody", Ask, Answer, timeout_s=30), Ask(number=1))
 
 

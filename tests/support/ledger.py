@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -58,7 +59,7 @@ def judge(ledger: Ledger, rows: list[int]) -> Verdict:
         lost=len(set(ledger.acknowledged) - held.keys()),
         invented=len(held.keys() - set(ledger.sent)),
         doubled=sum(1 for count in held.values() if count > 1),
-        disordered=sum(1 for before, after in zip(rows, rows[1:], strict=False) if after < before),
+        disordered=sum(1 for before, after in pairwise(rows) if after < before),
     )
 
 

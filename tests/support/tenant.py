@@ -116,3 +116,10 @@ def connect(client: mqtt.Client, port: int) -> None:
 def disconnect(client: mqtt.Client) -> None:
     client.disconnect()
     client.loop_stop()
+
+
+def drop(client: mqtt.Client) -> None:
+    """The connection breaks: no DISCONNECT is sent."""
+    held = client.socket()
+    assert held is not None
+    held.close()

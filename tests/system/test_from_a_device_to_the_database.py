@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.support.eventually import eventually_now
-from tests.support.tenant import Tenant, connect, disconnect
+from tests.support.tenant import Tenant, connect, disconnect, drop
 
 pytestmark = pytest.mark.system
 
@@ -53,11 +53,12 @@ def test_the_last_will_marks_the_device_offline(tenant: Tenant, stack: Stack) ->
     client.will_set(device.topic("devices/w1/lwt"), b"offline", qos=1)
     connect(client, stack.nats.ports.mqtt)
     client.publish(device.topic("devices/w1/status"), b'{"status":"online"}', qos=1).wait_for_publish(10)
+
     def online() -> object:
         return next((item["online"] for item in tenant.all("/devices") if item["id"] == "w1"), None)
 
     eventually_now(lambda: online() is True)
-    client.socket().close()  # without a DISCONNECT
+    drop(client)  # without a DISCONNECT
     eventually_now(lambda: online() is False)
     client.loop_stop()
 
@@ -109,7 +110,9 @@ def test_the_live_stream_shows_a_message_as_it_comes_and_resumes_without_a_gap(t
     for value in range(1000, 1005):
         publish(value)
     resumed = listen(lambda event: event["payload"] == '{"v":1004}', **{"Last-Event-ID": last_id})
-    eventually_now(lambda: '{"v":1004}' in [row["payload"] for row in tenant.all("/messages", device_id="s1")])
+    eventually_now(
+        lambda: '{"v":1004}' in [row["payload"] for row in tenant.all("/messages", device_id="s1")]
+    )
     stored = {row["sequence"]: row["payload"] for row in tenant.all("/messages", device_id="s1")}
     after = [payload for sequence, payload in sorted(stored.items()) if sequence > int(last_id)]
     assert [event["payload"] for _, event in resumed] == after

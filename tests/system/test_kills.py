@@ -43,7 +43,6 @@ def under_load(way: Way, path: Path, kill: Callable[[], None], *, window: int, r
     load.leave_off.set()
     load.join(30)
     assert not load.is_alive(), "the load did not come to its end"
-    print(f"acknowledged {len(load.ledger.acknowledged)} of {len(load.ledger.sent)}, broken {load.broken}×")
     return load
 
 
@@ -68,7 +67,9 @@ def hosted(stack: Stack, tenant: Tenant, device: str) -> Mqtt:
 
 @pytest.mark.parametrize("victim", ["telemetry", "ingest", "nats", "postgres", "credentials"])
 @pytest.mark.timeout(240)
-def test_hosted_messages_survive_the_kill_of(stack: Stack, tenant: Tenant, tmp_path: Path, victim: str) -> None:
+def test_hosted_messages_survive_the_kill_of(
+    stack: Stack, tenant: Tenant, tmp_path: Path, victim: str
+) -> None:
     device = f"k-{victim}"
     load = under_load(
         hosted(stack, tenant, device), tmp_path / "ledger", restarting(stack, victim), window=50, rate=2000
@@ -78,7 +79,9 @@ def test_hosted_messages_survive_the_kill_of(stack: Stack, tenant: Tenant, tmp_p
 
 @pytest.mark.parametrize("victim", ["gateway", "nats", "telemetry"])
 @pytest.mark.timeout(240)
-def test_messages_over_http_survive_the_kill_of(stack: Stack, tenant: Tenant, tmp_path: Path, victim: str) -> None:
+def test_messages_over_http_survive_the_kill_of(
+    stack: Stack, tenant: Tenant, tmp_path: Path, victim: str
+) -> None:
     way = Http(stack.addresses.gateway, tenant.key, f"devices/h-{victim}/telemetry")
     load = under_load(way, tmp_path / "ledger", restarting(stack, victim), window=5, rate=200)
     verdict = judge(load.ledger, settled(tenant, f"h-{victim}", load.ledger))
@@ -96,7 +99,12 @@ def test_messages_of_an_external_broker_survive_the_kill_of(
         {
             "name": f"plant {victim}",
             "broker_type": "external",
-            "settings": {"host": "127.0.0.1", "port": broker.port, "username": "bridge", "password": "secret"},
+            "settings": {
+                "host": "127.0.0.1",
+                "port": broker.port,
+                "username": "bridge",
+                "password": "secret",
+            },
         },
     )
     eventually_now(
@@ -104,7 +112,11 @@ def test_messages_of_an_external_broker_survive_the_kill_of(
     )
     device = f"e-{victim}"
     way = Mqtt(
-        broker.port, username="device", password="secret", client_id=device, topic=f"devices/{device}/telemetry"
+        broker.port,
+        username="device",
+        password="secret",
+        client_id=device,
+        topic=f"devices/{device}/telemetry",
     )
     load = under_load(way, tmp_path / "ledger", restarting(stack, victim), window=20, rate=500)
     assert load.broken == 0  # the broker stayed up

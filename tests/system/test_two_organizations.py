@@ -3,15 +3,28 @@
 import threading
 from collections.abc import Callable
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from deploy.local.stack import Stack
 from tests.support.eventually import eventually_now
-from tests.support.tenant import Tenant, connect, disconnect
+from tests.support.tenant import Tenant, connect, disconnect, drop
 
 pytestmark = pytest.mark.system
 
-NOSY = ["#", "+/#", "+/devices/#", "$SYS/#", "+/+/+/+", "$MQTT/#", "$JS/#", "*", ">", "{other}/#", "{other}/devices/+/telemetry"]
+NOSY = [
+    "#",
+    "+/#",
+    "+/devices/#",
+    "$SYS/#",
+    "+/+/+/+",
+    "$MQTT/#",
+    "$JS/#",
+    "*",
+    ">",
+    "{other}/#",
+    "{other}/devices/+/telemetry",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +53,13 @@ def test_no_filter_hears_the_other_organization(acme: Tenant, rival: Tenant, sta
         connect(client, stack.nats.ports.mqtt)
         client.subscribe(filter.format(other=acme.id), qos=1)
         clients.append(client)
+
+    def note_own(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        heard.append(message.topic)
+        own.set()
+
     listener = spy.client(suffix="-own")
-    listener.on_message = lambda _c, _d, message: (heard.append(message.topic), own.set())
+    listener.on_message = note_own
     connect(listener, stack.nats.ports.mqtt)
     done = threading.Event()
     listener.on_subscribe = lambda *_: done.set()
@@ -59,7 +77,9 @@ def test_no_filter_hears_the_other_organization(acme: Tenant, rival: Tenant, sta
     assert all(topic.startswith(rival.id) for topic in heard), heard
 
 
-def test_a_publish_into_the_other_organization_does_not_arrive(acme: Tenant, rival: Tenant, stack: Stack) -> None:
+def test_a_publish_into_the_other_organization_does_not_arrive(
+    acme: Tenant, rival: Tenant, stack: Stack
+) -> None:
     spy = rival.issue("spy")
     client = spy.client()
     client.will_set(f"{acme.id}/devices/will/telemetry", b'{"evil":1}', qos=1)
@@ -70,7 +90,7 @@ def test_a_publish_into_the_other_organization_does_not_arrive(acme: Tenant, riv
     own = client.publish(spy.topic("devices/spy/telemetry"), b'{"own":1}', qos=1)
     own.wait_for_publish(10)
     eventually_now(lambda: rival.get("/telemetry", device_id="spy")["items"])
-    client.socket().close()
+    drop(client)
     client.loop_stop()
     eventually_now(lambda: rival.get("/activity", kind="device.disconnected")["items"])
     assert not [row for row in acme.all("/messages") if "evil" in row["payload"]]
@@ -112,7 +132,9 @@ def test_the_live_stream_shows_only_its_own(acme: Tenant, rival: Tenant) -> None
     assert not [topic for topic in seen if "acme" in topic]
 
 
-def test_a_client_id_cannot_be_taken_over_by_another_organization(acme: Tenant, rival: Tenant, stack: Stack) -> None:
+def test_a_client_id_cannot_be_taken_over_by_another_organization(
+    acme: Tenant, rival: Tenant, stack: Stack
+) -> None:
     victim, spy = acme.issue("v1"), rival.issue("s1")
     disturbed = threading.Event()
     client = victim.client()

@@ -1,0 +1,123 @@
+"""One trace from the HTTP call, or from the MQTT message, to the row in PostgreSQL, read off the wire (OTLP)."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from deploy.local.ports import LOOPBACK
+from deploy.local.stack import Stack
+from tests.conftest import MakeMosquitto
+from tests.support.eventually import eventually_now
+from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.system
+
+
+class Collector:
+    """Takes what the services export, and keeps (service, span name, trace id, linked trace ids)."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, str, str, set[str]]] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    import gzip
+
+                    body = gzip.decompress(body)
+                collector.take(ExportTraceServiceRequest.FromString(body))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Not a line a request."""
+
+        self.server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, request: ExportTraceServiceRequest) -> None:
+        for resource in request.resource_spans:
+            names = {a.key: a.value.string_value for a in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    links = {link.trace_id.hex() for link in span.links}
+                    self.spans.append((names["service.name"], span.name, span.trace_id.hex(), links))
+
+    def of(self, trace: str) -> set[tuple[str, str]]:
+        """(service, span) of all spans that belong to a trace, or to a batch that links to it."""
+        batches = {t for _, _, t, links in self.spans if trace in links}
+        return {(service, name) for service, name, t, _ in self.spans if t == trace or t in batches}
+
+    def services(self, trace: str) -> set[str]:
+        return {service.removeprefix("hybridmq-") for service, _ in self.of(trace)}
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Tenant]:
+    endpoint = f"http://{LOOPBACK}:{collector.server.server_address[1]}"
+    platform = Stack(
+        tmp_path_factory.mktemp("platform"),
+        extra_environment={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"},
+    )
+    platform.start()
+    tenant = Tenant(platform)
+    yield tenant
+    tenant.close()
+    platform.stop()
+
+
+def traceparent(trace: str) -> str:
+    return f"00-{trace}-00f067aa0ba902b7-01"
+
+
+def test_a_command_is_one_trace_through_gateway_and_credentials(traced: Tenant, collector: Collector) -> None:
+    trace = "1" * 31 + "a"
+    traced.post("/credentials", {}, traceparent=traceparent(trace))
+    eventually_now(lambda: {"gateway", "credentials"} <= collector.services(trace))
+
+
+def test_an_ingest_call_is_one_trace_to_the_write_in_postgres(traced: Tenant, collector: Collector) -> None:
+    trace = "2" * 31 + "a"
+    body = {"topic": "devices/t1/telemetry", "payload": {"a": 1}}
+    traced.post("/ingest", body, expect=202, traceparent=traceparent(trace))
+    eventually_now(lambda: {"gateway", "telemetry"} <= collector.services(trace))
+    eventually_now(lambda: any("COPY" in name for _, name in collector.of(trace)))
+
+
+def test_an_mqtt_5_message_of_an_external_broker_is_one_trace_to_the_write_in_postgres(
+    traced: Tenant, collector: Collector, mosquitto: MakeMosquitto, tmp_path: Path
+) -> None:
+    broker = mosquitto(users={"u": "p"})
+    settings = {"host": LOOPBACK, "port": broker.port, "username": "u", "password": "p", "mqtt_version": "5"}
+    traced.post("/integrations", {"name": "traced", "broker_type": "external", "settings": settings})
+    eventually_now(lambda: traced.get("/activity", kind="link.up")["items"])
+    trace = "3" * 31 + "a"
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.username_pw_set("u", "p")
+    client.connect(LOOPBACK, broker.port)
+    client.loop_start()
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.UserProperty = ("traceparent", traceparent(trace))
+    client.publish("devices/t2/telemetry", b'{"a":1}', qos=1, properties=properties).wait_for_publish(10)
+    client.disconnect()
+    client.loop_stop()
+    eventually_now(lambda: {"ingest", "telemetry"} <= collector.services(trace))
+    eventually_now(lambda: any("COPY" in name for _, name in collector.of(trace)))
