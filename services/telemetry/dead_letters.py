@@ -7,11 +7,17 @@ from collections.abc import Sequence
 
 from contracts import dead_letters, subjects
 from contracts.failures import Unavailable
+from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.log_writer import MESSAGE_ID, LogWriter
 from runtime.observe import log
 from services.telemetry.decoding import Failed
 
 _log = log(part="dead letters")
+
+
+def _fitting(payload: bytes) -> bytes:
+    """The payload, or nothing of one that is over the limit: MESSAGES has it, where the headers say."""
+    return payload if len(payload) <= PAYLOAD_BYTES_MAX else b""
 
 
 class DeadLetters:
@@ -40,7 +46,7 @@ class DeadLetters:
             subject = subjects.deadletter(row.organization, row.source)
             while True:
                 try:
-                    waiting.append(self._writer.write(subject, headers, row.payload))
+                    waiting.append(self._writer.write(subject, headers, _fitting(row.payload)))
                     break
                 except Unavailable:  # its queue is full: memory stays bounded, and we wait with it
                     if not waiting:

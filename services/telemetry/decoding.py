@@ -10,6 +10,7 @@ from contracts.decoders import DEFAULT, Decoded, Decoder, Message, Presence, get
 from contracts.decoders.limits import DEVICE_CHARS_MAX
 from contracts.failures import Unprocessable
 from contracts.messages import NATS_MQTT_PUBLISH, StoredMessage, hosted_address, stored
+from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.subjects import HOSTED
 from contracts.topics import device_of
 from runtime.observe import LINKS_MAX, log
@@ -100,6 +101,10 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
             continue
         if message.traceparent is not None and len(into.links) < LINKS_MAX:
             into.links.append(message.traceparent)
+        if len(message.payload) > PAYLOAD_BYTES_MAX:  # the hosted broker takes more than we promise
+            detail = f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, this has {len(message.payload)}"
+            _fail(into, entry, message, "none", "payload.too_large", detail)
+            continue
         choice = choose(message.organization, message.source, entry.time_ns)
         try:
             decoded = choice.decoder.decode(

@@ -22,7 +22,7 @@ class Answer(Model):
     secret: SecretStr = SecretStr("")
 
 
-DOUBLE = Call("query.credentials.double", Ask, Answer, timeout_s=1)
+DOUBLE = Call("query.credentials.double", Ask, Answer)
 
 
 async def test_an_answer_comes_back_with_its_secrets(gateway_bus: Bus, credentials_bus: Bus) -> None:

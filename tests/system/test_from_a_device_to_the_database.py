@@ -77,6 +77,19 @@ def test_what_cannot_be_decoded_is_kept_with_its_reason(tenant: Tenant, stack: S
     assert [row["metrics"] for row in readings_of(tenant, "p1")] == [{"after": 1}]
 
 
+def test_a_payload_over_the_limit_stands_in_nobodys_way(tenant: Tenant, stack: Stack) -> None:
+    device = tenant.issue("big")
+    client = device.client()
+    connect(client, stack.nats.ports.mqtt)
+    for body in (b"x" * 300_000, b'{"a":"' + b"x" * 300_000 + b'"}', b'{"after":1}'):
+        client.publish(device.topic("devices/big/telemetry"), body, qos=1).wait_for_publish(10)
+    [row] = eventually_now(lambda: tenant.get("/telemetry", device_id="big")["items"])
+    disconnect(client)
+    assert row["metrics"] == {"after": 1}
+    failures = [item["failure"] for item in tenant.all("/messages", device_id="big")]
+    assert failures == [None, "payload.too_large", "payload.too_large"]
+
+
 def test_a_device_shows_its_latest_values(tenant: Tenant) -> None:
     for value in (1, 2, 3):
         tenant.post("/ingest", {"topic": "devices/l1/telemetry", "payload": {"a": value}}, expect=202)
