@@ -33,7 +33,8 @@ format: .venv/dev.stamp ## Formats, and repairs what lint can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/dev.stamp ## Measures what DESIGN promises (ARGS=…)
+bench: .venv/dev.stamp ## Measures against the goals (ONLY=hosted, ARGS="--messages 200000")
+	@tests/support/install.sh
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 faults: .venv/dev.stamp ## Kills, pauses and fills things under load; LONG=1 for the long set

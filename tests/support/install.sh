@@ -26,6 +26,7 @@ echo "Installing ${missing[*]}"
 log=$(mktemp)
 if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
   tail -20 "$log" >&2
+  [ "${CI:-}" = true ] && { echo "Could not install ${missing[*]}." >&2; exit 1; }
   echo "Could not install ${missing[*]}; the tests that need them will be skipped." >&2
 fi
 rm -f "$log"
