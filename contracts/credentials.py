@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
@@ -15,11 +15,18 @@ DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=128, patter
 Filters = Annotated[tuple[str, ...], Field(max_length=50)]  # a JWT with more would pass NATS's line limit
 
 
+GRACE_SECONDS_MAX = 7 * 24 * 3600  # a fleet that sleeps over a week-end has come by
+
+
 # events
 class CredentialIssued(Event):
-    """`publish` and `subscribe` are whole MQTT filters, with the organization's prefix."""
+    """`publish` and `subscribe` are whole MQTT filters, with the organization's prefix.
+
+    `broker_verifier` is what Mosquitto checks the password by (ADR 8); None where it was issued before.
+    """
 
     type = "credential.issued"
+    version = 2
     name: str
     device_id: str | None
     client_id: str
@@ -28,6 +35,36 @@ class CredentialIssued(Event):
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     expires_at: datetime | None = None
+    broker_verifier: str | None = None
+
+
+class CredentialRenamed(Event):
+    type = "credential.renamed"
+    name: str
+
+
+class CredentialRotated(Event):
+    """A new secret; the one before it holds until `previous_until` (None: it ended at once), older ones not."""
+
+    type = "credential.rotated"
+    verifier: str
+    hint: str
+    previous_until: datetime | None = None
+
+
+class CredentialAclChanged(Event):
+    """Whole MQTT filters, or templates of such, as in `CredentialIssued`."""
+
+    type = "credential.acl-changed"
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+class CredentialExpired(Event):
+    """Its time is over. It has refused connects since `expires_at`, whether or not this was written."""
+
+    type = "credential.expired"
+    expires_at: datetime
 
 
 class CredentialRevoked(Event):
@@ -51,6 +88,40 @@ class RevokeCredential(Request):
     reason: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
+class RenameCredential(Request):
+    id: str
+    name: Name
+
+
+class RotateCredential(Request):
+    """While the grace lasts, the old password holds as well; 0 ends it and its sessions at once."""
+
+    id: str
+    grace_seconds: Annotated[int, Field(ge=0, le=GRACE_SECONDS_MAX)] = 0
+
+
+class ChangeAcl(Request):
+    """What is left out stays as it is."""
+
+    id: str
+    publish: Filters | None = None
+    subscribe: Filters | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.publish is None and self.subscribe is None:
+            raise ValueError("send `publish`, `subscribe` or both")
+        return self
+
+
+class CheckAcl(Request):
+    """May this credential do that? `topic` with the organization's prefix; for `subscribe` a filter."""
+
+    id: str
+    action: Literal["publish", "subscribe"]
+    topic: str
+
+
 class GetCredential(Request):
     id: str
 
@@ -62,7 +133,24 @@ class AuthenticateDevice(Model):
     password: str
 
 
+class SecretView(Model):
+    """One of the passwords that hold now. `last_used_at` is exact to half a minute."""
+
+    hint: str
+    valid_until: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class AclAnswer(Model):
+    """`filter` is the one that allows it, as it stands in the credential."""
+
+    allowed: bool
+    filter: str | None = None
+
+
 class CredentialView(Model):
+    """`secrets` are the passwords that hold, the newest first: two of them while a rotation's grace lasts."""
+
     id: str
     name: str
     device_id: str | None
@@ -75,6 +163,8 @@ class CredentialView(Model):
     state: Literal["active", "expired", "revoked"]
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None = None
+    secrets: tuple[SecretView, ...] = ()
 
 
 class CredentialWithPassword(CredentialView):
@@ -85,6 +175,10 @@ class CredentialWithPassword(CredentialView):
 
 ISSUE_CREDENTIAL = Call("command.credentials.issue-credential", IssueCredential, CredentialWithPassword)
 REVOKE_CREDENTIAL = Call("command.credentials.revoke-credential", RevokeCredential, Nothing)
+RENAME_CREDENTIAL = Call("command.credentials.rename-credential", RenameCredential, CredentialView)
+ROTATE_CREDENTIAL = Call("command.credentials.rotate-credential", RotateCredential, CredentialWithPassword)
+CHANGE_ACL = Call("command.credentials.change-acl", ChangeAcl, CredentialView)
+CHECK_ACL = Call("query.credentials.check-acl", CheckAcl, AclAnswer)
 LIST_CREDENTIALS = Call("query.credentials.credentials", List, Page[CredentialView])
 GET_CREDENTIAL = Call("query.credentials.credential", GetCredential, CredentialView)
 AUTHENTICATE_DEVICE = Call("query.credentials.authenticate-device", AuthenticateDevice, Principal)

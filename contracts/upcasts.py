@@ -9,7 +9,14 @@ from collections.abc import Mapping
 
 from contracts import envelope
 from contracts.activity import ActivityRecorded
-from contracts.credentials import CredentialIssued, CredentialRevoked
+from contracts.credentials import (
+    CredentialAclChanged,
+    CredentialExpired,
+    CredentialIssued,
+    CredentialRenamed,
+    CredentialRevoked,
+    CredentialRotated,
+)
 from contracts.envelope import Event, Recorded, Upcast
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.organizations import ApiKeyIssued, ApiKeyRevoked, OrganizationCreated, OrganizationDeleted
@@ -18,8 +25,12 @@ _LATEST: tuple[type[Event], ...] = (
     ActivityRecorded,
     ApiKeyIssued,
     ApiKeyRevoked,
+    CredentialAclChanged,
+    CredentialExpired,
     CredentialIssued,
+    CredentialRenamed,
     CredentialRevoked,
+    CredentialRotated,
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,
@@ -30,7 +41,10 @@ _LATEST: tuple[type[Event], ...] = (
 EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}
 
 # old versioned type → (the next version's type, the step to it)
-UPCASTS: Mapping[str, tuple[str, Upcast]] = {}
+UPCASTS: Mapping[str, tuple[str, Upcast]] = {
+    # v2: what another broker than nats-server checks the password by
+    "credential.issued.v1": ("credential.issued.v2", lambda body: {**body, "broker_verifier": None}),
+}
 
 
 def decode(

@@ -43,6 +43,7 @@ class NewSecret(NamedTuple):
 
     verifier: str
     hint: str
+    broker_verifier: str | None = None  # of a device's secret
 
 
 class Identity(NamedTuple):
@@ -126,6 +127,7 @@ def decide_credential(
                     publish=publish_filters(organization, device_id, command.publish),
                     subscribe=subscribe_filters(organization, device_id, command.subscribe),
                     expires_at=expires_at,
+                    broker_verifier=secret.broker_verifier,
                 )
             ]
         case RevokeCredential() if held.status == "absent":

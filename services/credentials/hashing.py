@@ -8,6 +8,7 @@ import hmac
 from contracts import secrets_format
 from contracts.secrets_format import Kind
 from services.credentials.decider import NewSecret
+from services.credentials.mosquitto import verifier as broker
 
 SCHEME = "hmac-sha256:"
 
@@ -35,4 +36,5 @@ class Hashing:
     def mint(self, kind: Kind) -> tuple[str, NewSecret]:
         """A new secret, and what may be kept of it."""
         secret = secrets_format.mint(kind)
-        return secret, NewSecret(self.verifier(secret), secrets_format.hint(secret))
+        broker_verifier = broker.make(secret) if kind == "dev" else None
+        return secret, NewSecret(self.verifier(secret), secrets_format.hint(secret), broker_verifier)

@@ -55,6 +55,7 @@ class Credential:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    broker_verifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def evolve(state: StateT, event: Event) -> StateT:
                 event.publish,
                 event.subscribe,
                 event.expires_at,
+                event.broker_verifier,
             )
         case Integration(), IntegrationCreated() | IntegrationChanged():
             secrets = tuple(sorted(event.secrets.items()))

@@ -1,0 +1,1 @@
+"""The second hosted broker: Mosquitto, whose dynamic-security plugin is kept equal to the REGISTRY."""
