@@ -1,0 +1,29 @@
+"""What is told to whoever speaks to Mosquitto's dynamic-security plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from runtime.settings import BusSettings, FileSettings
+
+
+class MosquittoSettings(FileSettings):
+    mosquitto_url: str = "mqtt://127.0.0.1:1885"
+    """The platform's own listener of the broker: plain TCP, reachable by the platform alone."""
+    mosquitto_admin_password: SecretStr
+    """Of the client `platform-credentials`, which may do anything to dynamic security."""
+    mosquitto_restore_file: Path | None = None
+    """Written when the broker must be restored; whoever runs the broker looks for it and starts it anew."""
+
+
+class RestoreSettings(BusSettings):
+    """Of `python -m services.credentials.mosquitto`, before each start of the broker."""
+
+    mosquitto_admin_password: SecretStr
+    hosted_mqtt_password: SecretStr
+    """Of ingest's client `platform`."""
+    mosquitto_config_file: Path
+    """Where the plugin reads dynamic security from."""
+    start_patience_s: float = 60.0
