@@ -68,7 +68,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
     ),
     "telemetry": _service(
         "telemetry",
-        publish=("deadletter.*.*", "activity.*.*"),
+        publish=("deadletter.*.*", "activity.*.*", "query.credentials.all-connections"),
         subscribe=("query.telemetry.*",),
     ),
     "provision": Permissions(

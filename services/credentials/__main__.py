@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from contracts import connections as connections_calls
 from contracts import credentials, integrations, organizations
 from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
 from runtime import rpc
@@ -16,14 +17,17 @@ from runtime.settings import load
 from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
 from services.credentials.callout import Callout
+from services.credentials.census import Census
 from services.credentials.commands import Commands
 from services.credentials.connections import Connections
+from services.credentials.connz import Connz
 from services.credentials.directory import Directory
 from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
+from services.credentials.live import Live
 from services.credentials.plans import Plans
 from services.credentials.queries import Queries
 from services.credentials.refusals import Refusals
@@ -32,6 +36,7 @@ from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
 from services.credentials.user_jwt import Signer
 from services.credentials.vault import Vault
+from services.credentials.watch import Watch
 
 NAME = "credentials"
 
@@ -123,6 +128,14 @@ async def open_hosted(
     service.task(refusals.run(), "refusals")
     service.task(connections.run(), "connections")
     await Sessions(system, directory, activity).serve()
+    connz, census = Connz(system), Census()
+    watch = Watch(system, connz, directory, census, settings.connections_look_s)
+    await watch.serve()
+    service.task(watch.run(), "watch")
+    live = Live(connz, census, watch, directory, activity)
+    rpc.serve(service.bus.broker, connections_calls.LIST_CONNECTIONS, live.list, queue=NAME)
+    rpc.serve(service.bus.broker, connections_calls.LIST_ALL_CONNECTIONS, live.everything, queue=NAME)
+    rpc.serve(service.bus.broker, connections_calls.DISCONNECT_CREDENTIAL, live.disconnect, queue=NAME)
     await Callout(service.bus.client, who, gate, signer, refusals).serve()
 
 

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts.activity import ActivityRecorded
+from contracts.connections import connection_id
 from contracts.failures import Unavailable
 from runtime.activity import ActivityLog
 from runtime.jetstream import parse_time
@@ -31,6 +32,7 @@ class Traffic(msgspec.Struct):
 
 
 class Peer(msgspec.Struct):
+    id: int = 0
     user: str = ""
     host: str = ""
     start: str = ""
@@ -39,12 +41,17 @@ class Peer(msgspec.Struct):
     client_id: str = ""
 
 
+class Server(msgspec.Struct):
+    id: str = ""
+
+
 class SysEvent(msgspec.Struct):
     """A CONNECT or a DISCONNECT, as much of it as matters."""
 
     id: str
     timestamp: str
     client: Peer
+    server: Server = msgspec.field(default_factory=Server)
     reason: str = ""
     sent: Traffic = msgspec.field(default_factory=Traffic)
     received: Traffic = msgspec.field(default_factory=Traffic)
@@ -96,6 +103,7 @@ class Sessions:
 
 def _details(event: SysEvent, connected: bool) -> dict[str, Any]:
     who: dict[str, Any] = {
+        "connection_id": connection_id(event.server.id, event.client.id),
         "client_id": event.client.client_id,
         "address": event.client.host,
         "protocol": event.client.client_type,

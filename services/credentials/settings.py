@@ -52,3 +52,5 @@ class CredentialsSettings(ServiceSettings):
     hosted_broker: Literal["nats", "mosquitto"] = "nats"
     start_patience_s: float = 60.0
     """How long the first reading of the registry may take: a million events need about 20 s."""
+    connections_look_s: float = 5.0
+    """How often all connections are counted: it costs the server 2 µs each; excess is noticed as late."""
