@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support.mqtt_wire import packet, text
+
 SEQUENCE_BASE = 10**12  # of fixed width, so that it can be overwritten in place; exact in a double
 WORKER_STEP = 10**9  # each worker counts in a range of its own
 ACK_TIMEOUT_S = 60  # a crashed nats-server sources again after ten seconds; this is beyond any pause we know
@@ -66,10 +68,10 @@ class Window:
         stamp, sequence = _stamp(), SEQUENCE_BASE
         for slot in range(flood.window):
             device = (number * flood.window + slot) % flood.devices
-            packet, at = _publish(flood, device, first_id + slot, f"{stamp}{sequence}")
-            packets.append(packet)
+            made, at = _publish(flood, device, first_id + slot, f"{stamp}{sequence}")
+            packets.append(made)
             self._offsets.append(length + at)
-            length += len(packet)
+            length += len(made)
         self.buffer = bytearray(b"".join(packets))
         self.acknowledgements = b"".join(
             b"\x40\x02" + struct.pack(">H", first_id + slot) for slot in range(flood.window)
@@ -96,23 +98,9 @@ def _publish(flood: Flood, device: int, packet_id: int, variable: str) -> tuple[
     head = f'{{"deviceId":"d{device}","timestamp":"'.encode()
     tail = f',"temperature":{20 + device % 10}.5,"humidity":{40 + device % 20}}}}}'.encode()
     identifier = struct.pack(">H", packet_id) if flood.qos else b""
-    front = _text(f"{flood.topic_prefix}/d{device}/telemetry") + identifier + head
-    packet = _packet(0x30 | flood.qos << 1, front + variable.encode() + tail)
-    return packet, packet.index(head) + len(head)
-
-
-def _packet(kind: int, body: bytes) -> bytes:
-    length, size = b"", len(body)
-    while True:
-        size, digit = divmod(size, 128)
-        length += bytes([digit | (128 if size else 0)])
-        if not size:
-            return bytes([kind]) + length + body
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack(">H", len(data)) + data
+    front = text(f"{flood.topic_prefix}/d{device}/telemetry") + identifier + head
+    made = packet(0x30 | flood.qos << 1, front + variable.encode() + tail)
+    return made, made.index(head) + len(head)
 
 
 class Connection:
@@ -122,10 +110,10 @@ class Connection:
         self.socket = socket.create_connection((flood.host, flood.port), timeout=ACK_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         flags = 2 | (0xC0 if flood.username else 0)
-        body = _text("MQTT") + bytes([4, flags]) + struct.pack(">H", 600) + _text(flood.client_id)
+        body = text("MQTT") + bytes([4, flags]) + struct.pack(">H", 600) + text(flood.client_id)
         if flood.username:
-            body += _text(flood.username) + _text(flood.password or "")
-        self.socket.sendall(_packet(0x10, body))
+            body += text(flood.username) + text(flood.password or "")
+        self.socket.sendall(packet(0x10, body))
         answer = self.read(4)
         if answer != b"\x20\x02\x00\x00":
             raise ConnectionRefusedError(f"CONNACK {answer.hex()}")

@@ -20,6 +20,7 @@ from typing import Protocol
 import httpx
 
 from deploy.local.ports import LOOPBACK
+from tests.support.mqtt_wire import packet, text
 
 
 class Ledger:
@@ -105,7 +106,7 @@ class Mqtt:
     def send(self, numbers: list[int], ledger: Ledger) -> None:
         connection = self._socket = self._socket or self._connect()
         packets = [
-            _packet(0x32, _text(self._topic) + struct.pack(">H", slot) + b'{"number":%d}' % number)
+            packet(0x32, text(self._topic) + struct.pack(">H", slot) + b'{"number":%d}' % number)
             for slot, number in enumerate(numbers, 1)
         ]
         connection.sendall(b"".join(packets))
@@ -131,8 +132,8 @@ class Mqtt:
         connection = socket.create_connection((LOOPBACK, self._port), timeout=5)
         connection.settimeout(15)  # sourcing resumes ten seconds after a crash of the server
         client_id, username, password = self._login
-        body = _text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", 60)
-        connection.sendall(_packet(0x10, body + _text(client_id) + _text(username) + _text(password)))
+        body = text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", 60)
+        connection.sendall(packet(0x10, body + text(client_id) + text(username) + text(password)))
         if connection.recv(4) != b"\x20\x02\x00\x00":
             connection.close()
             raise ConnectionRefusedError("CONNACK refused")
@@ -163,16 +164,3 @@ class Http:
         if self._client is not None:
             self._client.close()
         self._client = None
-
-
-def _packet(kind: int, body: bytes) -> bytes:
-    length, size = b"", len(body)
-    while True:
-        size, digit = divmod(size, 128)
-        length += bytes([digit | (128 if size else 0)])
-        if not size:
-            return bytes([kind]) + length + body
-
-
-def _text(text: str) -> bytes:
-    return struct.pack(">H", len(text.encode())) + text.encode()
