@@ -1,7 +1,7 @@
 # Everything a person does with this repository; `make` alone lists it. Needs Python >= 3.11 and nothing else.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format bench faults lock clean
+.PHONY: help setup run rotate-key demo test check format bench faults lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,12 +9,15 @@ TESTS ?= tests
 ARGS ?=
 
 help: ## Lists what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/local.stamp ## Creates .venv with what running needs (again only when the lock changed)
 
 run: .venv/local.stamp ## Starts the whole platform on this machine until Ctrl-C
 	@exec $(BIN)/python -m deploy.local
+
+rotate-key: .venv/local.stamp ## Gives the running platform a new key-encryption key, and drops the old one
+	@exec $(BIN)/python -m deploy.local.rotate_key
 
 demo: .venv/local.stamp ## Simulated devices publish to the running platform (ARGS="--devices 20 --rate 50")
 	@exec $(BIN)/python -m deploy.local.devices $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,27 +59,8 @@ class EventLog:
                 return found
 
     async def _get_batch(self, subject: str, start: int) -> list[Msg]:
-        inbox = self._client.new_inbox()
-        received = await self._client.subscribe(inbox)
         query = {"seq": start, "next_by_subj": subject, "batch": EVENTS_PER_READ}
-        messages: list[Msg] = []
-        try:
-            await self._client.publish(
-                f"$JS.API.DIRECT.GET.{self._stream}", json.dumps(query).encode(), reply=inbox
-            )
-            while True:
-                message = await received.next_msg(timeout=self._ack_timeout_s)
-                status = (message.headers or {}).get("Status")
-                if status in ("204", "404"):  # end of batch; none at all
-                    return messages
-                if status is not None:
-                    raise Unavailable("log.unavailable", f"{self._stream}: {message.headers}")
-                messages.append(message)
-        except (nats.errors.Error, TimeoutError) as error:
-            raise Unavailable("log.unavailable", f"reading {subject}: {error!r}") from error
-        finally:
-            if not self._client.is_closed:
-                await received.unsubscribe()
+        return await jetstream.direct_batch(self._client, self._stream, query, timeout_s=self._ack_timeout_s)
 
     async def append(self, appends: Sequence[Append], *, cause: Cause, now: datetime) -> list[Recorded]:
         """Appends all or none of these events, at most one per subject.

@@ -8,6 +8,7 @@ from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from contracts.failures import Unavailable
 
@@ -48,6 +49,33 @@ async def request(
     except (nats.errors.Error, TimeoutError, OSError) as error:
         raise Unavailable("log.unavailable", f"{subject}: {error!r}") from error
     return parse(answer.data)
+
+
+async def direct_batch(
+    client: Client, stream: str, query: dict[str, Any], *, timeout_s: float = 2.0
+) -> list[Msg]:
+    """The messages of one batched direct get, oldest first; none where there are none.
+
+    Raises Unavailable("log.unavailable").
+    """
+    inbox = client.new_inbox()
+    received = await client.subscribe(inbox)
+    messages: list[Msg] = []
+    try:
+        await client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(query).encode(), reply=inbox)
+        while True:
+            message = await received.next_msg(timeout=timeout_s)
+            status = (message.headers or {}).get("Status")
+            if status in ("204", "404"):  # end of batch; none at all
+                return messages
+            if status is not None:
+                raise Unavailable("log.unavailable", f"{stream}: {message.headers}")
+            messages.append(message)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise Unavailable("log.unavailable", f"reading {stream}: {error!r}") from error
+    finally:
+        if not client.is_closed:
+            await received.unsubscribe()
 
 
 async def stream_state(client: Client, stream: str) -> StreamState:

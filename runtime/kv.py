@@ -17,6 +17,7 @@ from runtime.event_log import EXPECTED_LAST
 from runtime.jetstream import WRONG_LAST_SEQUENCE, ApiError
 
 OPERATION = "KV-Operation"
+PAGE_BYTES_MAX = 4 * 1024 * 1024  # memory for a page, whatever its values are
 
 
 class Value(NamedTuple):
@@ -76,6 +77,35 @@ class Bucket:
             found += [subject.removeprefix(self._subject("")) for subject in page]
             if not page or len(found) >= info.get("total", 0):
                 return found
+
+    async def page(self, after: int, *, limit: int = 500) -> list[tuple[str, Value]]:
+        """Up to `limit` entries whose revision is above `after`, oldest first; none left: an empty list.
+
+        What is written meanwhile moves to the end, so a walk meets every entry once or, changed, again.
+        """
+        found: list[tuple[str, Value]] = []
+        while not found:
+            messages = await jetstream.direct_batch(
+                self._client,
+                f"KV_{self._name}",
+                {
+                    "seq": after + 1,
+                    "next_by_subj": self._subject(">"),
+                    "batch": limit,
+                    "max_bytes": PAGE_BYTES_MAX,
+                },
+                timeout_s=self._timeout_s,
+            )
+            if not messages:
+                return []
+            for message in messages:
+                headers = message.headers or {}
+                after = int(headers["Nats-Sequence"])
+                if OPERATION not in headers:
+                    key = headers["Nats-Subject"].removeprefix(self._subject(""))
+                    written = jetstream.parse_time(headers["Nats-Time-Stamp"])
+                    found.append((key, Value(message.data, after, written)))
+        return found
 
     def _subject(self, key: str) -> str:
         return f"$KV.{self._name}.{key}"

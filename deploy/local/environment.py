@@ -9,6 +9,8 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import DatabaseUrls
 from deploy.local.secrets import Secrets
 
+KEY_ENCRYPTION = "key-encryption"
+"""In a file, for `make rotate-key` changes it while everything runs."""
 SERVICES = ("credentials", "telemetry", "ingest", "gateway")
 
 Environment = dict[str, str]
@@ -49,7 +51,7 @@ def services(
     own: dict[str, Environment] = {
         "credentials": {
             "SECRET_HASH_KEY": secrets.key("secret-hash"),
-            "KEY_ENCRYPTION_KEY": secrets.key("key-encryption"),
+            "KEY_ENCRYPTION_KEY_FILE": str(secrets.key_file(KEY_ENCRYPTION)),
             "ADMIN_KEY": admin_key(secrets),
             "CALLOUT_ISSUER_SEED": nats.seeds.callout_issuer,
             "SYS_NATS_SEED": nats.seeds.sys["credentials"],

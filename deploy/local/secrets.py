@@ -32,6 +32,11 @@ class Secrets:
         """32 random bytes, base64."""
         return self.once(f"{name}.key", lambda: base64.b64encode(os.urandom(32)).decode())
 
+    def key_file(self, name: str) -> Path:
+        """The file of `key(name)`: who is given the file reads it anew at each start."""
+        self.key(name)
+        return self._folder / f"{name}.key"
+
     def once(self, name: str, make: Callable[[], str]) -> str:
         """What `make` gave the first time."""
         path = self._folder / name
@@ -54,6 +59,11 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, outlives a power cut
+    finally:
+        os.close(folder)
 
 
 def _seed(prefix: int) -> str:

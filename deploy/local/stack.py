@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from deploy.local import environment
+from deploy.local import environment, requests
 from deploy.local.environment import SERVICES, ServicePorts
 from deploy.local.nats import NatsServer
 from deploy.local.nats_config import NatsPorts
@@ -139,7 +139,10 @@ class Stack:
         self._lock.close()
 
     def watch(self) -> None:
-        """One look at every process: restarts what has ended, bounds the logs."""
+        """One look at every process: restarts what has ended or should be, bounds the logs."""
+        for name in requests.taken(self._state, self.services):
+            self._say(f"restarting {name}, as asked for")
+            self.restart(name, ready=False)
         self._watch.look(time.monotonic())
 
     def kill(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from contracts import connections as connections_calls
-from contracts import credentials, integrations, organizations
+from contracts import credentials, integrations, key_rotation, organizations
 from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
 from runtime import rpc
 from runtime.activity import ActivityLog
@@ -14,6 +14,7 @@ from runtime.event_log import EventLog
 from runtime.kv import Bucket
 from runtime.service import Service, main, started
 from runtime.settings import load
+from services.credentials import keyring
 from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
 from services.credentials.callout import Callout
@@ -28,14 +29,15 @@ from services.credentials.hashing import Hashing
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
 from services.credentials.live import Live
-from services.credentials.plans import Plans
+from services.credentials.plans import Plans, context_of_plan
 from services.credentials.queries import Queries
 from services.credentials.refusals import Refusals
+from services.credentials.rotation import Place, RotationHandlers, Rotator
 from services.credentials.sealing import Sealing
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
 from services.credentials.user_jwt import Signer
-from services.credentials.vault import Vault
+from services.credentials.vault import Vault, context_of_secret
 from services.credentials.watch import Watch
 
 NAME = "credentials"
@@ -75,7 +77,8 @@ async def run() -> None:
     async with started(NAME, settings) as service:
         client = service.bus.client
         hashing = Hashing(key_bytes(settings.secret_hash_key))
-        sealing = Sealing(key_bytes(settings.key_encryption_key))
+        keys = keyring.parse(settings.key_encryption_key.get_secret_value())
+        sealing = Sealing(*(key.value for key in keys))
         activity = ActivityLog(service.bus)
         directory = Directory(client)
         service.health.add("registry", lambda: None if directory.caught_up else "reading the registry")
@@ -92,6 +95,14 @@ async def run() -> None:
             Queries(directory),
             who,
         )
+        sealed = (
+            Place(Bucket(client, SECRETS_BUCKET), context_of_secret),
+            Place(Bucket(client, IDEMPOTENCY_BUCKET), context_of_plan),
+        )
+        rotator = Rotator(keys, sealing, sealed)
+        rotation = RotationHandlers(rotator, activity)
+        rpc.serve(service.bus.broker, key_rotation.ROTATE_SECRETS, rotation.rotate, queue=NAME)
+        rpc.serve(service.bus.broker, key_rotation.GET_ROTATION, rotation.state, queue=NAME)
         directory.listen(Announcer(activity))
         service.task(activity.run(), "activity")
         following = service.task(directory.follow(), "directory")
@@ -100,6 +111,7 @@ async def run() -> None:
         else:
             await caught_up(directory, following, settings.start_patience_s)
         service.task(tidy(vault, directory), "janitor")
+        service.task(rotator.run(), "key rotation")
         await service.bus.broker.start()
         await service.run()
 

@@ -50,7 +50,7 @@ class Plans:
         value = await self._bucket.get(key)
         if value is None:
             return None
-        stored = from_json(self._sealing.open(value.data, _context(key)))
+        stored = from_json(self._sealing.open(value.data, context_of_plan(key)))
         if stored["request"] != self._request_hash(call, request):
             raise Refused("idempotency.reused", "use a new Idempotency-Key for a new request")
         appends = tuple(_revived(**item) for item in stored["appends"])
@@ -66,7 +66,7 @@ class Plans:
             "appends": [_stored(append, plan.at) for append in plan.appends],
             "answer": plan.answer.decode(),
         }
-        sealed = self._sealing.seal(to_json(stored), _context(key))
+        sealed = self._sealing.seal(to_json(stored), context_of_plan(key))
         revision = await self._bucket.put(key, sealed, expected=expected)
         if revision is not None:
             return Plan(plan.at, plan.appends, plan.answer, revision)
@@ -84,7 +84,8 @@ class Plans:
         return self._hashing.digest(f"request {call} {body.decode()}")
 
 
-def _context(key: str) -> tuple[str, ...]:
+def context_of_plan(key: str) -> tuple[str, ...]:
+    """What a plan is sealed to."""
     organization, command = key.split(".")
     return organization, "idempotency", command, "1"
 

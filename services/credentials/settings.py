@@ -10,6 +10,7 @@ from pydantic import AfterValidator, SecretStr
 
 from contracts.secrets_format import well_formed
 from runtime.settings import ServiceSettings
+from services.credentials import keyring
 
 KEY_BYTES = 32
 
@@ -35,14 +36,21 @@ def _admin_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _keys(secret: SecretStr) -> SecretStr:
+    keyring.parse(secret.get_secret_value())
+    return secret
+
+
 Key = Annotated[SecretStr, AfterValidator(_key)]
+Keys = Annotated[SecretStr, AfterValidator(_keys)]
 
 
 class CredentialsSettings(ServiceSettings):
     secret_hash_key: Key
     """Keys the hashes of generated secrets: a copy of the log alone verifies no guess."""
-    key_encryption_key: Key
-    """Wraps the data keys of what is in SECRETS and IDEMPOTENCY."""
+    key_encryption_key: Keys
+    """Wraps the data keys of what is in SECRETS and IDEMPOTENCY. Several while they are rotated: `id:base64,…`,
+    the first is the current one."""
     admin_key: Annotated[SecretStr, AfterValidator(_admin_key)]
     """The operator's key: creates organizations."""
     callout_issuer_seed: SecretStr

@@ -41,7 +41,7 @@ class Vault:
 
     async def put(self, reference: str, value: SecretStr) -> None:
         """Again with the same reference changes nothing."""
-        sealed = self._sealing.seal(value.get_secret_value().encode(), _context(reference))
+        sealed = self._sealing.seal(value.get_secret_value().encode(), context_of_secret(reference))
         await self._bucket.put(reference, sealed, expected=0)
 
     async def read(self, reference: str) -> SecretStr:
@@ -49,7 +49,7 @@ class Vault:
         value = await self._bucket.get(reference)
         if value is None:
             raise Unprocessable("secret.unreadable", f"{reference} has been deleted")
-        return SecretStr(self._sealing.open(value.data, _context(reference)).decode())
+        return SecretStr(self._sealing.open(value.data, context_of_secret(reference)).decode())
 
     async def erase(self, reference: str) -> None:
         if await self._bucket.get(reference) is not None:
@@ -59,7 +59,7 @@ class Vault:
         """Erases what no integration holds any more (its deleter may have been killed); says how many."""
         erased = 0
         for reference in await self._bucket.keys(prefix):
-            organization, entity, field, _ = _context(reference)
+            organization, entity, field, _ = context_of_secret(reference)
             held = directory.integrations.get(organization, entity)
             owner = directory.organizations.by_id.get(organization)
             ended = "ended" in {entry.state.status for entry in (owner, held) if entry is not None}
@@ -74,5 +74,6 @@ class Vault:
         return erased
 
 
-def _context(reference: str) -> tuple[str, ...]:
+def context_of_secret(reference: str) -> tuple[str, ...]:
+    """What a secret is sealed to."""
     return tuple(reference.split("."))

@@ -15,6 +15,8 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/organizations"): (OPERATOR,),
     ("GET", "/v1/organizations"): (OPERATOR,),
     ("DELETE", "/v1/organizations/{id}"): (OPERATOR,),
+    ("POST", "/v1/secrets/rotate"): (OPERATOR,),
+    ("GET", "/v1/secrets/rotate"): (OPERATOR,),
     ("POST", "/v1/api-keys"): ("admin",),
     ("GET", "/v1/api-keys"): ("admin",),
     ("DELETE", "/v1/api-keys/{id}"): ("admin",),

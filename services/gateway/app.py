@@ -28,13 +28,24 @@ from services.gateway.routes import (
     integrations,
     operation,
     organizations,
+    secrets,
     stream,
     telemetry,
 )
 from services.gateway.settings import BODY_BYTES_MAX
 from services.gateway.state import Gateway
 
-RESOURCES = (organizations, api_keys, credentials, integrations, connections, ingest, telemetry, stream)
+RESOURCES = (
+    organizations,
+    secrets,
+    api_keys,
+    credentials,
+    integrations,
+    connections,
+    ingest,
+    telemetry,
+    stream,
+)
 
 
 @get("/openapi.json", include_in_schema=False)

@@ -93,6 +93,10 @@ class CredentialsService:
     def admin_key(self) -> str:
         return self.running.env["ADMIN_KEY"]
 
+    @property
+    def key_encryption_key(self) -> str:
+        return Path(self.running.env["KEY_ENCRYPTION_KEY_FILE"]).read_text()
+
     def output(self) -> str:
         """Everything that it ever logged."""
         return self.running.process.log.read_text()

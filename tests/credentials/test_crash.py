@@ -118,7 +118,7 @@ async def test_no_secret_is_in_any_stream_or_log(
         "correct horse battery staple",
         "my own idempotency key",
         service.running.env["SECRET_HASH_KEY"],
-        service.running.env["KEY_ENCRYPTION_KEY"],
+        service.key_encryption_key,
         service.running.env["CALLOUT_ISSUER_SEED"],
         service.running.env["NATS_SEED"],
     ]

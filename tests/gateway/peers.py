@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts import credentials, integrations, organizations, telemetry
+from contracts import credentials, integrations, key_rotation, organizations, telemetry
 from contracts.calls import Call, Nothing, Page
 from contracts.failures import Refused
 from contracts.organizations import ALL_SCOPES, PLATFORM, Principal, Scope
@@ -239,6 +239,12 @@ def _empty(page: Any) -> Callable[[Any], Any]:
     return lambda _: page(items=[], next_cursor=None)
 
 
+def _rotation(_: Any) -> key_rotation.Rotation:
+    return key_rotation.Rotation(
+        current="new", keys=("new", "old"), rewrapped=3, left=0, unreadable=0, running=False
+    )
+
+
 _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     organizations.CREATE_ORGANIZATION: lambda r: organizations.OrganizationIssued(
         id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)
@@ -247,6 +253,8 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     organizations.LIST_ORGANIZATIONS: lambda _: Page[organizations.OrganizationView](
         items=[organizations.OrganizationView(id=ALPHA, name="alpha", created_at=NOW)], next_cursor=None
     ),
+    key_rotation.ROTATE_SECRETS: _rotation,
+    key_rotation.GET_ROTATION: _rotation,
     organizations.ISSUE_API_KEY: lambda r: organizations.ApiKeyWithSecret(**_key(r), secret=mint("key")),
     organizations.REVOKE_API_KEY: _deleted("key_1"),
     organizations.LIST_API_KEYS: _empty(Page[organizations.ApiKeyView]),

@@ -23,6 +23,7 @@ from services.gateway.routes import (
     ingest,
     integrations,
     organizations,
+    secrets,
     telemetry,
 )
 from tests.support.service import Service
@@ -90,7 +91,16 @@ def test_every_call_tells_its_refusals_as_problems(document: dict[str, Any]) -> 
 
 
 def test_every_example_fits_its_model() -> None:
-    modules = (api_keys, connections, credentials, ingest, integrations, organizations, telemetry)
+    modules = (
+        api_keys,
+        connections,
+        credentials,
+        ingest,
+        integrations,
+        organizations,
+        secrets,
+        telemetry,
+    )
     models: dict[str, Any] = {
         name: held
         for module in modules

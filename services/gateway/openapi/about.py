@@ -19,6 +19,7 @@ once and gets the same answer.
 
 TAGS = {
     "organizations": "Tenants. The operator's calls.",
+    "secrets": "The key that secrets of integrations are sealed with. The operator's calls.",
     "api-keys": "Who may call this API, and what for.",
     "credentials": "What a device connects with.",
     "integrations": "The hosted broker, and brokers of your own.",
