@@ -15,6 +15,7 @@ import json
 from typing import NamedTuple
 
 PREFIX = "hmq_tls_"
+NO_USERNAME = "-"  # where the device sent none: nats-server refuses an empty one
 LASTS_S = 30  # from the CONNECT to the callout; nats-server gives up after 3 s
 _MAC_BYTES = 32
 

@@ -9,6 +9,7 @@ from types import FrameType
 
 from deploy.local.process import ProcessFailed
 from deploy.local.stack import ROOT, WANTED_PORTS, Addresses, AlreadyRunningError, Stack
+from deploy.local.tls import CertificateMissingError
 
 LOOK_EVERY_S = 0.2
 
@@ -35,7 +36,7 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("Stopping")
         return 0
-    except (ProcessFailed, AlreadyRunningError, TimeoutError) as failure:
+    except (ProcessFailed, AlreadyRunningError, CertificateMissingError, TimeoutError) as failure:
         _say(f"Cannot run: {failure}")
         return 1
     finally:
@@ -61,6 +62,9 @@ def _table(addresses: Addresses, run_file: Path) -> str:
         "API docs": f"{addresses.gateway}/docs",
         "MQTT": addresses.mqtt,
         "MQTT over WebSocket": addresses.mqtt_ws,
+        "MQTT over TLS": addresses.mqtts,
+        "MQTT over WSS": addresses.mqtt_wss,
+        **({"CA for both": addresses.mqtt_ca} if addresses.mqtt_ca else {}),
         "NATS": addresses.nats,
         "Database": addresses.database,
         "Admin key": addresses.admin_key,

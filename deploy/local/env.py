@@ -18,12 +18,15 @@ def main() -> int:
         return 1
     run = json.loads(run_file.read_text())
     mqtt, websocket = urlsplit(run["mqtt"]), urlsplit(run["mqtt_ws"])
+    mqtts, wss = urlsplit(run["mqtts"]), urlsplit(run["mqtt_wss"])
     variables = {
         "GATEWAY": run["gateway"],
         "ADMIN_KEY": run["admin_key"],
         "MQTT_HOST": mqtt.hostname,
         "MQTT_PORT": mqtt.port,
         "MQTT_WS_PORT": websocket.port,
+        "MQTTS_PORT": mqtts.port,
+        "MQTT_WSS_PORT": wss.port,
     }
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(str(value))}")

@@ -8,6 +8,7 @@ from deploy.local.nats import DEVICES_MQTT_USER, NatsServer
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import DatabaseUrls
 from deploy.local.secrets import Secrets
+from deploy.local.tls import TlsFiles
 
 KEY_ENCRYPTION = "key-encryption"
 """In a file, for `make rotate-key` changes it while everything runs."""
@@ -22,6 +23,24 @@ class ServicePorts:
 
     http: int
     health: Mapping[str, int]  # by service
+
+
+@dataclass(frozen=True)
+class Secured:
+    """The encrypted listeners: certificate and ports."""
+
+    tls: TlsFiles
+    mqtts: int
+    wss: int
+    health: int
+
+    @property
+    def mqtts_url(self) -> str:
+        return f"mqtts://{LOOPBACK}:{self.mqtts}"
+
+    @property
+    def wss_url(self) -> str:
+        return f"wss://{LOOPBACK}:{self.wss}/mqtt"
 
 
 def admin_key(secrets: Secrets) -> str:
@@ -45,7 +64,11 @@ def migrate(urls: DatabaseUrls) -> Environment:
 
 
 def services(
-    nats: NatsServer, urls: DatabaseUrls, secrets: Secrets, ports: ServicePorts
+    nats: NatsServer,
+    urls: DatabaseUrls,
+    secrets: Secrets,
+    ports: ServicePorts,
+    secured: Secured | None = None,
 ) -> dict[str, Environment]:
     """For `python -m services.<name>`, by name."""
     own: dict[str, Environment] = {
@@ -55,6 +78,7 @@ def services(
             "ADMIN_KEY": admin_key(secrets),
             "CALLOUT_ISSUER_SEED": nats.seeds.callout_issuer,
             "SYS_NATS_SEED": nats.seeds.sys["credentials"],
+            "TLS_TICKET_KEY": secrets.key("tls-ticket"),
         },
         "telemetry": {"DATABASE_URL": urls.projector, "DATABASE_QUERY_URL": urls.query},
         "ingest": {
@@ -68,6 +92,7 @@ def services(
             "HTTP_PORT": str(ports.http),
             "PUBLIC_MQTT_URL": nats.mqtt_url,
             "PUBLIC_MQTT_WS_URL": nats.mqtt_ws_url,
+            **(_public_tls(secured) if secured else {}),
         },
     }
     return {
@@ -78,6 +103,34 @@ def services(
             **own[name],
         }
         for name in SERVICES
+    }
+
+
+def relay(nats: NatsServer, secrets: Secrets, secured: Secured) -> Environment:
+    """For `python -m services.relay`."""
+    clients = secured.tls.client_authority
+    return {
+        "RELAY_HOST": LOOPBACK,
+        "MQTTS_PORT": str(secured.mqtts),
+        "MQTT_WSS_PORT": str(secured.wss),
+        "MQTT_TLS_CERT": str(secured.tls.certificate),
+        "MQTT_TLS_KEY": str(secured.tls.key),
+        "MQTT_TLS_CLIENT_CA": str(clients) if clients else "",
+        "TLS_TICKET_KEY": secrets.key("tls-ticket"),
+        "RELAY_MQTT_HOST": LOOPBACK,
+        "RELAY_MQTT_PORT": str(nats.ports.mqtt),
+        "RELAY_WS_PORT": str(nats.ports.websocket),
+        "HEALTH_HOST": LOOPBACK,
+        "HEALTH_PORT": str(secured.health),
+    }
+
+
+def _public_tls(secured: Secured) -> Environment:
+    authority = secured.tls.authority
+    return {
+        "PUBLIC_MQTTS_URL": secured.mqtts_url,
+        "PUBLIC_MQTT_WSS_URL": secured.wss_url,
+        "MQTT_TLS_CA": str(authority) if authority else "",
     }
 
 

@@ -47,8 +47,10 @@ class NatsServer:
         *,
         log: Path | None = None,
         durable: bool = False,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.ports = ports
+        self._tls = tls
         self._folder = state
         self._store = state / "jetstream"
         self._durable = durable
@@ -141,6 +143,7 @@ class NatsServer:
             },
             callout_issuer=public_key(self.seeds.callout_issuer),
             sync_always=self._durable,
+            tls=self._tls,
         )
 
 

@@ -33,6 +33,8 @@ class NatsConfig:
     devices_passwords: Mapping[str, tuple[str, Permissions]]  # user name → password, permissions
     callout_issuer: str
     sync_always: bool = False
+    tls: tuple[Path, Path] | None = None
+    """Certificate and key: the MQTT listener then takes TLS and plain connections on its one port."""
     host: str = LOOPBACK
     max_payload: int = 1024 * 1024
 
@@ -91,8 +93,9 @@ jetstream {{
 
 mqtt {{
   host: {config.host}
-  port: {config.ports.mqtt}
+  port: {config.ports.mqtt}{_mqtt_tls(config.tls)}
 }}
+{"allow_non_tls: true" if config.tls else ""}
 
 websocket {{
   host: {config.host}
@@ -130,6 +133,13 @@ authorization {{
   auth_callout {{ issuer: {config.callout_issuer}, account: PLATFORM, auth_users: {json.dumps(auth_users)} }}
 }}
 """
+
+
+def _mqtt_tls(files: tuple[Path, Path] | None) -> str:
+    if files is None:
+        return ""
+    certificate, key = (json.dumps(str(file)) for file in files)
+    return f"\n  tls {{ cert_file: {certificate}, key_file: {key} }}"
 
 
 def _nkey_user(key: str, permissions: Permissions) -> str:

@@ -21,11 +21,20 @@ from deploy.local.ports import LOOPBACK, free_port, wanted_port
 from deploy.local.postgres import Postgres
 from deploy.local.process import Process, ProcessFailed
 from deploy.local.secrets import Secrets, write_private
+from deploy.local.tls import tls_files
 from deploy.local.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
 
-WANTED_PORTS = {"gateway": 8000, "mqtt": 1883, "mqtt_ws": 9001, "nats": 4222, "database": 5432}
+WANTED_PORTS = {
+    "gateway": 8000,
+    "mqtt": 1883,
+    "mqtts": 8883,
+    "mqtt_ws": 9001,
+    "mqtt_wss": 8084,
+    "nats": 4222,
+    "database": 5432,
+}
 """What people expect; `HYBRIDMQ_<NAME>_PORT` asks for another, 0 for any."""
 
 READY_TIMEOUT_S = 90
@@ -43,6 +52,9 @@ class Addresses:
     gateway: str
     mqtt: str
     mqtt_ws: str
+    mqtts: str
+    mqtt_wss: str
+    mqtt_ca: str
     nats: str
     database: str
     admin_key: str
@@ -68,21 +80,30 @@ class Stack:
         self._extra = dict(extra_environment or {})
         ports = self._choose_ports({**dict.fromkeys(WANTED_PORTS, 0), **(wanted or {})})
         self._secrets = Secrets(state / "secrets")
+        tls = tls_files(state / "secrets", {**os.environ, **self._extra})
         self.nats = NatsServer(
             state / "nats",
             NatsPorts(ports["nats"], ports["mqtt"], ports["mqtt_ws"], monitor=free_port()),
             self._secrets,
             log=self._logs / "nats.log",
             durable=durable,
+            tls=(tls.certificate, tls.key),
         )
         self.postgres = Postgres(
             state / "postgres", ports["database"], self._secrets, log=self._logs / "postgres.log"
         )
         self._ports = ServicePorts(ports["gateway"], {name: free_port() for name in SERVICES})
-        environments = environment.services(self.nats, self.postgres.urls(), self._secrets, self._ports)
+        secured = environment.Secured(tls, ports["mqtts"], ports["mqtt_wss"], free_port())
+        self._secured = secured
+        environments = environment.services(
+            self.nats, self.postgres.urls(), self._secrets, self._ports, secured
+        )
         self.services = {
             name: self._python(f"services.{name}", name, environments[name]) for name in SERVICES
         }
+        self.relay = self._python(
+            "services.relay", "relay", environment.relay(self.nats, self._secrets, secured)
+        )
         self._tasks = {
             "streams": self._python("runtime.provision", "streams", environment.provision(self.nats)),
             "tables": self._python(
@@ -94,6 +115,7 @@ class Stack:
                 "nats": (self.nats.process, self.nats.start),
                 "postgres": (self.postgres.process, self.postgres.start),
                 **{name: (service, service.start) for name, service in self.services.items()},
+                "relay": (self.relay, self.relay.start),
             },
             say,
         )
@@ -104,6 +126,9 @@ class Stack:
             gateway=f"http://{LOOPBACK}:{self._ports.http}",
             mqtt=self.nats.mqtt_url,
             mqtt_ws=self.nats.mqtt_ws_url,
+            mqtts=self._secured.mqtts_url,
+            mqtt_wss=self._secured.wss_url,
+            mqtt_ca=f"http://{LOOPBACK}:{self._ports.http}/v1/ca.pem" if self._secured.tls.authority else "",
             nats=self.nats.url,
             # The role that row security does not bind: whoever runs this machine may see all of it.
             database=self.postgres.urls().projector.replace("+asyncpg", ""),
@@ -117,7 +142,12 @@ class Stack:
     @property
     def processes(self) -> dict[str, Process]:
         """All that run for long, by name."""
-        return {"nats": self.nats.process, "postgres": self.postgres.process, **self.services}
+        return {
+            "nats": self.nats.process,
+            "postgres": self.postgres.process,
+            **self.services,
+            "relay": self.relay,
+        }
 
     def start(self) -> None:
         """Returns when everything is ready; what was started before a failure is stopped again."""
@@ -158,15 +188,16 @@ class Stack:
             self.postgres.stop()
             self.postgres.start()
         else:
-            self.services[name].stop()
-            self.services[name].start()
+            self.processes[name].stop()
+            self.processes[name].start()
             if ready:
                 self.await_ready(name)
 
     def await_ready(self, name: str) -> None:
         """Returns when a service says that it is ready."""
-        port = self._ports.http if name == "gateway" else self._ports.health[name]
-        self.services[name].await_ready(lambda: says_ready(port), timeout_s=READY_TIMEOUT_S)
+        ports = {**self._ports.health, "gateway": self._ports.http, "relay": self._secured.health}
+        port = ports[name]
+        self.processes[name].await_ready(lambda: says_ready(port), timeout_s=READY_TIMEOUT_S)
 
     def health_url(self, name: str) -> str:
         """Where a service serves /healthz, /readyz and /metrics."""
@@ -179,11 +210,13 @@ class Stack:
         self._all(together, {name: partial(self._run_task, name) for name in self._tasks})
         for service in self.services.values():
             service.start()
-        self._all(together, {name: partial(self.await_ready, name) for name in SERVICES})
+        self.relay.start()
+        self._all(together, {name: partial(self.await_ready, name) for name in (*SERVICES, "relay")})
 
     def _stop_processes(self) -> None:
         for task in self._tasks.values():
             task.stop()
+        self.relay.stop()
         for name in reversed(SERVICES):
             self.services[name].stop(timeout_s=15)
         self.postgres.stop()

@@ -22,6 +22,7 @@ from services.gateway.parameters import check_path, check_query, command_id
 from services.gateway.problems import handle
 from services.gateway.routes import (
     api_keys,
+    certificates,
     connections,
     credentials,
     ingest,
@@ -40,6 +41,7 @@ RESOURCES = (
     secrets,
     api_keys,
     credentials,
+    certificates,
     integrations,
     connections,
     ingest,

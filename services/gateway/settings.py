@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from runtime.settings import ServiceSettings
 
 
@@ -12,6 +14,12 @@ class GatewaySettings(ServiceSettings):
     """What devices are told to connect to, by TCP."""
     public_mqtt_ws_url: str = "ws://127.0.0.1:9001/mqtt"
     """The same by WebSocket."""
+    public_mqtts_url: str | None = None
+    """The same by TLS, where there is a certificate."""
+    public_mqtt_wss_url: str | None = None
+    """The same by WebSocket over TLS."""
+    mqtt_tls_ca: Path | None = None
+    """The authority of that certificate, PEM, for devices to download; none for a public one."""
     requests_max: int = 1000
     """Under way at once, streams apart: more are told to come again, so that memory stays bounded."""
     request_timeout_s: float = 30.0

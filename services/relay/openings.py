@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from contracts.tls_ticket import Ticket, seal
+from contracts.tls_ticket import NO_USERNAME, Ticket, seal
 from services.relay import connect_packet
 from services.relay.connect_packet import Malformed
 
@@ -39,7 +39,7 @@ def mqtt(key: bytes) -> Opening:
         ticket = seal(key, Ticket(peer.address, password, peer.fingerprint, peer.subject), time.time())
         if len(ticket) > _FIELD_BYTES_MAX:
             raise Malformed("the password is too long")
-        return packet.login(packet.username or b"", ticket.encode()) + rest
+        return packet.login(packet.username or NO_USERNAME.encode(), ticket.encode()) + rest
 
     return opening
 

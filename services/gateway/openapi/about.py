@@ -15,7 +15,10 @@ header `X-Organization`.
 **POST** takes an `Idempotency-Key`: the same request with the same key is done
 once and gets the same answer.
 
-**Times** are RFC 3339."""
+**Times** are RFC 3339.
+
+**TLS.** `GET /v1/ca.pem` is the authority that devices trust where the broker's certificate is not
+of a public one; it takes no key."""
 
 TAGS = {
     "organizations": "Tenants. The operator's calls.",

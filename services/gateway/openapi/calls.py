@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from pydantic import BaseModel
 
-from services.gateway.access import template
+from services.gateway.access import PUBLIC, template
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,5 @@ def calls_of(app: Litestar) -> list[Call]:
         for route in app.routes
         if isinstance(route, HTTPRoute) and route.path_format.startswith("/v1")
         for method, (handler, _) in route.route_handler_map.items()
-        if method != "OPTIONS"
+        if method != "OPTIONS" and (method, template(route.path_format)) not in PUBLIC
     ]
