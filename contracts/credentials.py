@@ -50,6 +50,7 @@ class CredentialRotated(Event):
     verifier: str
     hint: str
     previous_until: datetime | None = None
+    broker_verifier: str | None = None
 
 
 class CredentialAclChanged(Event):

@@ -101,6 +101,7 @@ CODES: dict[str, Meaning] = {
     "organization.deleted": Meaning(409, "The organization is deleted"),
     "credential.exists": Meaning(409, "The credential exists already"),
     "credential.revoked": Meaning(409, "The credential is revoked"),
+    "credential.expired": Meaning(409, "The credential is expired"),
     "expiry.past": Meaning(422, "The expiry lies in the past"),
     "acl.outside": Meaning(422, "The filter lies outside the organization's topic space"),
     "integration.hosted": Meaning(409, "The hosted integration cannot be changed in this way"),

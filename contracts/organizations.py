@@ -62,6 +62,10 @@ class RevokeApiKey(Request):
     id: str
 
 
+class GetApiKey(Request):
+    id: str
+
+
 class List(Request):
     """Lists come oldest first, by creation; `cursor` is the last id seen."""
 
@@ -99,6 +103,7 @@ class ApiKeyView(Model):
     hint: str
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None = None  # exact to a minute
     state: Literal["active", "expired", "revoked"]
 
 
@@ -124,4 +129,5 @@ LIST_ORGANIZATIONS = Call("query.credentials.organizations", List, Page[Organiza
 ISSUE_API_KEY = Call("command.credentials.issue-api-key", IssueApiKey, ApiKeyWithSecret)
 REVOKE_API_KEY = Call("command.credentials.revoke-api-key", RevokeApiKey, Nothing)
 LIST_API_KEYS = Call("query.credentials.api-keys", List, Page[ApiKeyView])
+GET_API_KEY = Call("query.credentials.api-key", GetApiKey, ApiKeyView)
 AUTHENTICATE = Call("query.credentials.authenticate", Authenticate, Principal)

@@ -52,7 +52,14 @@ PLATFORM_USERS: dict[str, Permissions] = {
     ),
     "credentials": _service(
         "credentials",
-        publish=("registry.>", "activity.*.*", "$KV.SECRETS.>", "$KV.IDEMPOTENCY.>", *_SOURCE_STATE),
+        publish=(
+            "registry.>",
+            "activity.*.*",
+            "$KV.SECRETS.>",
+            "$KV.IDEMPOTENCY.>",
+            "$KV.LAST_USED.>",
+            *_SOURCE_STATE,
+        ),
         subscribe=(
             "command.credentials.*",
             "query.credentials.*",

@@ -136,6 +136,7 @@ DEADLETTERS = Stream(
 SECRETS_BUCKET = "SECRETS"
 IDEMPOTENCY_BUCKET = "IDEMPOTENCY"
 LEASES_BUCKET = "LEASES"
+LAST_USED_BUCKET = "LAST_USED"
 
 
 def _bucket(name: str, writers: tuple[str, ...], *, max_age: timedelta | None, max_bytes: int) -> Stream:
@@ -157,4 +158,16 @@ IDEMPOTENCY = _bucket(IDEMPOTENCY_BUCKET, ("credentials",), max_age=timedelta(ho
 # Which ingest process owns which link: gone by itself when its owner dies.
 LEASES = _bucket(LEASES_BUCKET, ("ingest",), max_age=timedelta(seconds=10), max_bytes=64 * MIB)
 
-STREAMS: tuple[Stream, ...] = (REGISTRY, MESSAGES, ACTIVITY, DEADLETTERS, SECRETS, IDEMPOTENCY, LEASES)
+# When each secret was last used, and by which client ids: one small entry for each credential and key.
+LAST_USED = _bucket(LAST_USED_BUCKET, ("credentials",), max_age=None, max_bytes=256 * MIB)
+
+STREAMS: tuple[Stream, ...] = (
+    REGISTRY,
+    MESSAGES,
+    ACTIVITY,
+    DEADLETTERS,
+    SECRETS,
+    IDEMPOTENCY,
+    LEASES,
+    LAST_USED,
+)

@@ -78,6 +78,11 @@ def deadletter(organization: str, source: str) -> str:
     return f"deadletter.{organization}.{source}"
 
 
+def last_used(organization: str, id: str) -> str:
+    """Entry of the bucket LAST_USED, of a credential or an API key."""
+    return f"$KV.LAST_USED.{organization}.{id}"
+
+
 def lease(organization: str, integration: str) -> str:
     """Entry of the bucket LEASES: which ingest process owns an external link."""
     return f"$KV.LEASES.{organization}.{integration}"

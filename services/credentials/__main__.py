@@ -22,12 +22,15 @@ from services.credentials.census import Census
 from services.credentials.commands import Commands
 from services.credentials.connections import Connections
 from services.credentials.connz import Connz
+from services.credentials.credential_handlers import CredentialHandlers
+from services.credentials.deadlines import Deadlines
 from services.credentials.directory import Directory
 from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
+from services.credentials.last_use import LastUse
 from services.credentials.live import Live
 from services.credentials.plans import Plans, context_of_plan
 from services.credentials.queries import Queries
@@ -46,6 +49,7 @@ NAME = "credentials"
 def serve_calls(
     service: Service,
     handlers: Handlers,
+    lifecycle: CredentialHandlers,
     integration: IntegrationHandlers,
     queries: Queries,
     who: Authentication,
@@ -58,9 +62,14 @@ def serve_calls(
     rpc.serve(broker, organizations.ISSUE_API_KEY, handlers.issue_api_key, queue=NAME)
     rpc.serve(broker, organizations.REVOKE_API_KEY, handlers.revoke_api_key, queue=NAME)
     rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
+    rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
     rpc.serve(broker, organizations.AUTHENTICATE, who.key, queue=NAME)
     rpc.serve(broker, credentials.ISSUE_CREDENTIAL, handlers.issue_credential, queue=NAME)
     rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
+    rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
+    rpc.serve(broker, credentials.ROTATE_CREDENTIAL, lifecycle.rotate, queue=NAME)
+    rpc.serve(broker, credentials.CHANGE_ACL, lifecycle.change_acl, queue=NAME)
+    rpc.serve(broker, credentials.CHECK_ACL, queries.check_acl, queue=NAME)
     rpc.serve(broker, credentials.LIST_CREDENTIALS, queries.credentials, queue=NAME)
     rpc.serve(broker, credentials.GET_CREDENTIAL, queries.credential, queue=NAME)
     rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, who.device, queue=NAME)
@@ -87,12 +96,14 @@ async def run() -> None:
         plans = Plans(Bucket(client, IDEMPOTENCY_BUCKET), sealing, hashing)
         commands = Commands(log, directory, plans)
         registry = Registry(log, directory)
-        who = Authentication(directory, hashing, settings.admin_key)
+        last_use = LastUse(client)
+        who = Authentication(directory, hashing, settings.admin_key, last_use)
         serve_calls(
             service,
             Handlers(commands, registry, hashing),
+            CredentialHandlers(commands, registry, hashing, last_use),
             IntegrationHandlers(commands, registry, vault),
-            Queries(directory),
+            Queries(directory, last_use),
             who,
         )
         sealed = (
@@ -105,11 +116,16 @@ async def run() -> None:
         rpc.serve(service.bus.broker, key_rotation.GET_ROTATION, rotation.state, queue=NAME)
         directory.listen(Announcer(activity))
         service.task(activity.run(), "activity")
+        service.task(last_use.run(), "last use")
+        service.task(last_use.follow(), "last uses")
+        deadlines = Deadlines(registry, log)
+        directory.listen(deadlines)
         following = service.task(directory.follow(), "directory")
         if settings.hosted_broker == "nats":
-            await open_hosted(service, settings, directory, activity, who, following)
+            await open_hosted(service, settings, directory, activity, who, deadlines, following)
         else:
             await caught_up(directory, following, settings.start_patience_s)
+        service.task(deadlines.run(), "deadlines")
         service.task(tidy(vault, directory), "janitor")
         service.task(rotator.run(), "key rotation")
         await service.bus.broker.start()
@@ -122,6 +138,7 @@ async def open_hosted(
     directory: Directory,
     activity: ActivityLog,
     who: Authentication,
+    deadlines: Deadlines,
     following: asyncio.Task[None],
 ) -> None:
     """Devices of nats-server's MQTT listener: let in, watched, ended; only once the registry is read."""
@@ -135,6 +152,7 @@ async def open_hosted(
     signer = Signer(settings.callout_issuer_seed.get_secret_value())
     connections = Connections(system, directory)
     directory.listen(connections)
+    deadlines.on_end(connections.look_at)
     await caught_up(directory, following, settings.start_patience_s)
     service.task(gate.watch(), "gate")
     service.task(refusals.run(), "refusals")
@@ -148,7 +166,7 @@ async def open_hosted(
     rpc.serve(service.bus.broker, connections_calls.LIST_CONNECTIONS, live.list, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.LIST_ALL_CONNECTIONS, live.everything, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.DISCONNECT_CREDENTIAL, live.disconnect, queue=NAME)
-    await Callout(service.bus.client, who, gate, signer, refusals).serve()
+    await Callout(service.bus.client, who, gate, signer, refusals, connections).serve()
 
 
 async def caught_up(directory: Directory, following: asyncio.Task[None], patience_s: float) -> None:

@@ -10,7 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.activity import ActivityRecorded
-from contracts.credentials import CredentialIssued, CredentialRevoked
+from contracts.credentials import (
+    CredentialAclChanged,
+    CredentialIssued,
+    CredentialRenamed,
+    CredentialRevoked,
+    CredentialRotated,
+)
 from contracts.envelope import Event, Recorded
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.organizations import ApiKeyIssued, OrganizationCreated
@@ -45,6 +51,12 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
         case CredentialIssued(name=name, hint=hint):
             summary, device = name, event.device_id
             details = {"hint": hint, "publish": list(event.publish), "subscribe": list(event.subscribe)}
+        case CredentialAclChanged():
+            details = {"publish": list(event.publish), "subscribe": list(event.subscribe)}
+        case CredentialRotated(hint=hint, previous_until=until):
+            details = {"hint": hint, "previous_until": until.isoformat() if until is not None else None}
+        case CredentialRenamed(name=name):
+            summary = name
         case CredentialRevoked(reason=reason):
             summary = reason
         case (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,12 +13,14 @@ from contracts.failures import Refused
 from contracts.organizations import PLATFORM, Authenticate, Principal
 from contracts.secrets_format import well_formed
 from services.credentials.directory import Directory, Entry
+from services.credentials.filters import expanded
 from services.credentials.hashing import Hashing
 from services.credentials.ids import CREDENTIAL
+from services.credentials.last_use import LastUse
 from services.credentials.state import ApiKey, Credential
 from services.credentials.views import standing
 
-_REASONS = {"revoked": "connect.revoked", "expired": "connect.expired"}
+REASONS = {"revoked": "connect.revoked", "expired": "connect.expired"}
 
 
 class Found(NamedTuple):
@@ -25,11 +28,15 @@ class Found(NamedTuple):
 
     entry: Entry[Credential] | None
     refused: str | None
+    number: int = 0  # of the secret that it was
+    until: datetime | None = None  # when this secret ends
 
 
 class Authentication:
-    def __init__(self, directory: Directory, hashing: Hashing, admin_key: SecretStr) -> None:
-        self._directory, self._hashing = directory, hashing
+    def __init__(
+        self, directory: Directory, hashing: Hashing, admin_key: SecretStr, last_use: LastUse
+    ) -> None:
+        self._directory, self._hashing, self._last_use = directory, hashing, last_use
         self._admin = hashing.verifier(admin_key.get_secret_value())
 
     async def key(self, request: Authenticate) -> Principal:
@@ -48,6 +55,7 @@ class Authentication:
             or not self._directory.active(entry.organization)
         ):
             raise Refused("key.invalid")
+        self._last_use.note(entry.organization, entry.id)
         return Principal(
             organization=entry.organization,
             actor=f"key:{entry.id}",
@@ -59,17 +67,24 @@ class Authentication:
         """A device's credential over HTTP; refused with the same codes as at an MQTT connect."""
         if self.may_be_new(request.username, request.password):
             await self._directory.catch_up()
-        entry, refused = self.check(request.username, request.password)
-        if refused is not None or entry is None:
-            raise Refused(refused or "connect.unknown")
+        found = self.check(request.username, request.password)
+        entry = found.entry
+        if found.refused is not None or entry is None:
+            raise Refused(found.refused or "connect.unknown")
+        self.used(found)
         return Principal(
             organization=entry.organization,
             actor=f"device:{entry.id}",
             scopes=("publish",),
-            expires_at=entry.state.expires_at,
-            publish=entry.state.publish,
+            expires_at=found.until,
+            publish=expanded(entry.state.publish, entry.state.device_id, entry.state.client_id),
             device_id=entry.state.device_id,
         )
+
+    def used(self, found: Found, client_id: str | None = None) -> None:
+        """To be called for what was let in: lists show when a secret was last used."""
+        assert found.entry is not None
+        self._last_use.note(found.entry.organization, found.entry.id, found.number, client_id)
 
     async def catch_up(self) -> None:
         """Afterwards `check` knows whatever any replica had issued before. Raises Unavailable."""
@@ -86,15 +101,21 @@ class Authentication:
     def check(self, username: str, password: str) -> Found:
         """From memory alone. A wrong password says no more than `connect.unknown`."""
         entry = self._directory.credentials.by_id.get(username)
-        if (
-            entry is None
-            or not well_formed(password, "dev")
-            or not self._hashing.verifies(password, entry.state.verifier)
-        ):
+        if entry is None or not well_formed(password, "dev"):
             return Found(entry, "connect.unknown")
+        state, now = entry.state, datetime.now(UTC)
+        verifier = self._hashing.verifier(password)
+        number, until = state.number, state.expires_at
+        if not hmac.compare_digest(verifier, state.verifier):
+            previous = state.previous
+            if previous is None or previous.until <= now:
+                return Found(entry, "connect.unknown")
+            if not hmac.compare_digest(verifier, previous.verifier):
+                return Found(entry, "connect.unknown")
+            number, until = number - 1, min(previous.until, until or previous.until)
         if not self._directory.active(entry.organization):
             return Found(entry, "connect.revoked")
-        return Found(entry, _REASONS.get(standing(entry.state, datetime.now(UTC))))
+        return Found(entry, REASONS.get(standing(state, now)), number, until)
 
     def _api_key(self, secret: str) -> Entry[ApiKey] | None:
         verifier = self._hashing.verifier(secret)

@@ -15,6 +15,8 @@ from contracts.failures import Unavailable
 from contracts.subjects import AUTH_CALLOUT
 from runtime.observe import log, meter
 from services.credentials.authentication import Authentication, Found
+from services.credentials.connections import Connections
+from services.credentials.filters import expanded
 from services.credentials.gate import Gate
 from services.credentials.ids import client_id_belongs
 from services.credentials.refusals import Refusals
@@ -28,8 +30,15 @@ WAITING_MAX = 2000  # connects that wait at a time; more are refused, and come a
 
 class Callout:
     def __init__(
-        self, client: Client, authentication: Authentication, gate: Gate, signer: Signer, refusals: Refusals
+        self,
+        client: Client,
+        authentication: Authentication,
+        gate: Gate,
+        signer: Signer,
+        refusals: Refusals,
+        connections: Connections,
     ) -> None:
+        self._connections = connections
         self._client, self._authentication = client, authentication
         self._gate, self._signer, self._refusals = gate, signer, refusals
         self._waiting: set[asyncio.Task[None]] = set()
@@ -67,8 +76,12 @@ class Callout:
         refused = self._refused(asked, found)
         _connects.add(1, {"outcome": refused or "ok"})
         if refused is None and found.entry is not None:
-            state = found.entry.state
-            answer = self._signer.allow(asked, state.publish, state.subscribe, state.expires_at)
+            state, client_id = found.entry.state, asked.client_info.mqtt_id
+            publish = expanded(state.publish, state.device_id, client_id)
+            subscribe = expanded(state.subscribe, state.device_id, client_id)
+            answer = self._signer.allow(asked, publish, subscribe, found.until)
+            self._authentication.used(found, client_id)
+            self._connections.let_in(asked.server_id.id, asked.client_info.id, found.entry.id)
         else:
             refused = refused or "connect.unknown"
             answer = self._signer.refuse(asked, refused)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,9 +18,11 @@ from contracts.envelope import Recorded
 from contracts.failures import Unavailable
 from contracts.organizations import OrganizationDeleted
 from contracts.subjects import Entity
+from runtime.jetstream import parse_time
 from runtime.observe import log
-from services.credentials.directory import Directory
+from services.credentials.directory import NEVER, Directory
 from services.credentials.ids import CREDENTIAL
+from services.credentials.state import Credential
 from services.credentials.user_jwt import ACCOUNT
 from services.credentials.views import standing
 
@@ -28,6 +31,9 @@ PAGE = 512
 ANSWERS_S = 0.5  # how long servers may take to list their connections; each is acted upon as it answers
 AGAIN_S = 0.4  # whoever was let in just before the revocation is on the list by then
 SWEEP_EVERY_S = 60.0  # for what a crash or a lost SYS connection kept us from ending
+RECENT_S = 5.0  # a replica reads the registry's events sooner than this
+STALE = timedelta(seconds=90)  # longer than from one sweep to the next
+FAR = datetime.max.replace(tzinfo=UTC)
 QUEUE_MAX = 10_000  # revocations that wait; above it the next sweep does it
 
 
@@ -37,11 +43,22 @@ class Live(NamedTuple):
     server: str
     cid: int
     user: str
+    started: datetime = NEVER
+    client_id: str = ""
+
+
+class LetIn(NamedTuple):
+    at: float
+    server: str
+    cid: int
+    user: str
 
 
 class _Connection(msgspec.Struct):
     cid: int
     authorized_user: str = ""
+    start: str = ""
+    mqtt_client: str = ""
 
 
 class _Page(msgspec.Struct):
@@ -66,13 +83,41 @@ class Connections:
     def __init__(self, system: Client, directory: Directory) -> None:
         self._system, self._directory = system, directory
         self._inbox = system.new_inbox()  # nobody listens: whoever is gone already is no matter
+        self._recent: deque[LetIn] = deque()
+        # Let in by what no longer held, as it turned out: from when they must go, until when that is kept.
+        self._stale: dict[tuple[str, int], tuple[datetime, datetime]] = {}
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_MAX)  # a user, or None for everybody
 
     def __call__(self, entity: Entity, recorded: Recorded) -> None:
         if not self._directory.caught_up:
             return  # history: the first sweep looks at everybody
-        if isinstance(recorded.event, CredentialRevoked | OrganizationDeleted) and not self._queue.full():
-            self._queue.put_nowait(entity.id if entity.kind == "credential" else None)
+        if isinstance(recorded.event, CredentialRevoked | OrganizationDeleted):
+            self.look_at(entity.id if entity.kind == "credential" else None)
+        elif entity.kind == "credential":
+            entry = self._directory.credentials.by_id[entity.id]
+            if entry.cut == recorded.sequence:
+                self._mark_stale(entity.id, entry.state)
+                self.look_at(entity.id)
+
+    def _mark_stale(self, id: str, state: Credential) -> None:
+        """What was let in here until now was by what holds no longer, whenever it began."""
+        now = datetime.now(UTC)
+        begins = state.previous.until if state.previous is not None else now
+        for let_in in self._recent:
+            if let_in.user == id:
+                self._stale[let_in.server, let_in.cid] = (begins, max(begins, now) + STALE)
+
+    def let_in(self, server: str, cid: int, user: str) -> None:
+        """To be told of each connect that is allowed here: it may have been by what had just changed."""
+        now = asyncio.get_running_loop().time()
+        self._recent.append(LetIn(now, server, cid, user))
+        while self._recent[0].at < now - RECENT_S:
+            self._recent.popleft()
+
+    def look_at(self, user: str | None) -> None:
+        """Soon ends what this user (None: anybody) may no longer hold."""
+        if not self._queue.full():
+            self._queue.put_nowait(user)
 
     async def run(self) -> None:
         """Until cancelled: what is revoked at once, and everybody now and then."""
@@ -97,7 +142,7 @@ class Connections:
 
     async def end(self, connections: list[Live]) -> None:
         """Disconnects those that are not allowed (any more)."""
-        forbidden = [live for live in connections if not self.allowed(live.user)]
+        forbidden = [live for live in connections if not self.allowed(live)]
         for live in forbidden:
             # The server ignores a kick that asks for no answer.
             await self._system.publish(
@@ -106,17 +151,23 @@ class Connections:
         if forbidden:
             _log.info("connections ended", count=len(forbidden))
 
-    def allowed(self, user: str) -> bool:
-        """Whether this user's connections may go on; the platform's own always may."""
-        if CREDENTIAL.fullmatch(user) is None:
+    def allowed(self, live: Live) -> bool:
+        """Whether this connection may go on; the platform's own always may."""
+        if CREDENTIAL.fullmatch(live.user) is None:
             return True
-        entry = self._directory.credentials.by_id.get(user)
+        entry = self._directory.credentials.by_id.get(live.user)
         if entry is None:
             return True  # of another replica's making, not read here yet
-        return (
-            self._directory.active(entry.organization)
-            and standing(entry.state, datetime.now(UTC)) == "active"
-        )
+        now = datetime.now(UTC)
+        if not self._directory.active(entry.organization) or standing(entry.state, now) != "active":
+            return False
+        # The server cannot change what a live connection may do: what began with more than now holds goes.
+        sound_from = entry.narrowed_at
+        grace = entry.state.previous.until if entry.state.previous is not None else now
+        if grace <= now:
+            sound_from = max(sound_from, entry.rotated_at)
+        stale_from, _ = self._stale.get((live.server, live.cid), (FAR, FAR))
+        return live.started >= sound_from and now < stale_from
 
     async def _end_twice(self, user: str | None) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -126,6 +177,8 @@ class Connections:
 
     async def _sweep(self) -> None:
         while True:
+            now = datetime.now(UTC)
+            self._stale = {key: span for key, span in self._stale.items() if span[1] > now}
             await self._end_forbidden(None)
             await asyncio.sleep(SWEEP_EVERY_S)
 
@@ -150,7 +203,13 @@ class Connections:
             while (left := deadline - asyncio.get_running_loop().time()) > 0:
                 answer = _decoder.decode((await subscription.next_msg(timeout=left)).data)
                 yield [
-                    Live(answer.server.id, connection.cid, connection.authorized_user)
+                    Live(
+                        answer.server.id,
+                        connection.cid,
+                        connection.authorized_user,
+                        parse_time(connection.start) if connection.start else NEVER,
+                        connection.mqtt_client,
+                    )
                     for connection in answer.data.connections
                 ]
         except (nats.errors.TimeoutError, TimeoutError):

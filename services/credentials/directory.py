@@ -6,12 +6,13 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic
 
 from nats.aio.client import Client
 
 from contracts import subjects, upcasts
+from contracts.credentials import CredentialRotated
 from contracts.envelope import Recorded
 from contracts.failures import Unavailable, Unprocessable
 from contracts.organizations import ApiKeyIssued
@@ -19,7 +20,9 @@ from contracts.streams import REGISTRY
 from contracts.subjects import Entity
 from runtime import jetstream
 from runtime.observe import log
+from runtime.pull import Entry as Stored
 from runtime.pull import Pull
+from services.credentials.lifecycle import narrowed
 from services.credentials.state import (
     ApiKey,
     Credential,
@@ -36,6 +39,7 @@ RETRY_S = 0.25
 CATCH_UP_S = 2.0  # a caller waits no longer
 CATCH_UP_EVERY_S = 0.02  # however many ask, so many questions a second go to the server and no more
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 Listener = Callable[[Entity, Recorded], None]
 
 
@@ -49,6 +53,10 @@ class Entry(Generic[StateT]):
     first: int
     last: int
     state: StateT
+    # Connections that began earlier than these hold no longer; in the server's own time, as they say theirs.
+    narrowed_at: datetime = NEVER
+    rotated_at: datetime = NEVER
+    cut: int = 0  # sequence of the last event that narrowed or rotated
 
 
 @dataclass(slots=True)
@@ -134,7 +142,7 @@ class Directory:
                 await asyncio.sleep(RETRY_S)
                 continue
             for entry in entries:
-                self._apply(entry.subject, entry.headers or {}, entry.data, entry.sequence)
+                self._apply(entry)
             self._wake()
 
     async def applied(self, sequence: int, *, timeout_s: float = CATCH_UP_S) -> None:
@@ -184,21 +192,22 @@ class Directory:
             raise RuntimeError("the registry was replaced or restored: start again from its beginning")
         return state.last
 
-    def _apply(self, subject: str, headers: dict[str, str], data: bytes, sequence: int) -> None:
+    def _apply(self, entry: Stored) -> None:
+        subject, sequence = entry.subject, entry.sequence
         try:
-            recorded = upcasts.decode(headers, data, subject=subject, sequence=sequence)
+            recorded = upcasts.decode(entry.headers, entry.data, subject=subject, sequence=sequence)
         except Unprocessable as failure:
             # One unreadable event must not keep every tenant out; it is loud, and its entity stays as it was.
             _log.error("an event of the registry cannot be read", error=failure.detail)
             recorded = None
         if recorded is not None:
             entity = subjects.entity(subject)
-            self._place(entity, recorded)
+            self._place(entity, recorded, datetime.fromtimestamp(entry.time_ns / 1e9, UTC))
             for listener in self._listeners:
                 listener(entity, recorded)
         self.sequence = sequence
 
-    def _place(self, entity: Entity, recorded: Recorded) -> None:
+    def _place(self, entity: Entity, recorded: Recorded, stored_at: datetime) -> None:
         match entity.kind:
             case "organization":
                 self.organizations.apply(entity, recorded)
@@ -207,6 +216,12 @@ class Directory:
                 if isinstance(recorded.event, ApiKeyIssued):
                     self.key_by_verifier[recorded.event.verifier] = entity.id
             case "credential":
-                self.credentials.apply(entity, recorded)
+                held = self.credentials.by_id.get(entity.id)
+                before = held.state if held is not None else None
+                credential = self.credentials.apply(entity, recorded)
+                if before is not None and narrowed(before, credential.state):
+                    credential.narrowed_at, credential.cut = stored_at, recorded.sequence
+                if isinstance(recorded.event, CredentialRotated):
+                    credential.rotated_at, credential.cut = stored_at, recorded.sequence
             case "integration":
                 self.integrations.apply(entity, recorded)

@@ -7,11 +7,11 @@ import secrets
 import string
 
 from services.credentials.decider import Identity
+from services.credentials.filters import CLIENT_ID_BYTES_MAX
 
 ALPHABET = string.ascii_lowercase + string.digits
 CHARS = 16  # 82 bits
 CREDENTIAL = re.compile(r"cred_[a-z0-9]{16}")
-CLIENT_ID_BYTES_MAX = 64
 
 _QUALITIES = (
     "amber",

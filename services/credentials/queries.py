@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from contracts.calls import Page
-from contracts.credentials import CredentialView, GetCredential
+from contracts.credentials import AclAnswer, CheckAcl, CredentialView, GetCredential
 from contracts.failures import Refused
 from contracts.integrations import HOSTED, GetIntegration, IntegrationView
-from contracts.organizations import ApiKeyView, List, OrganizationView
-from services.credentials import views
+from contracts.organizations import ApiKeyView, GetApiKey, List, OrganizationView
+from services.credentials import acl_check, views
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
+from services.credentials.last_use import LastUse
 from services.credentials.state import ApiKey, Credential, Integration, Organization, StateT
+from services.credentials.views import standing
 
 LIMIT_MAX = 1000
 PAGE_BYTES_MAX = 512 * 1024  # an answer is one NATS message: at most 1 MiB
@@ -23,8 +25,8 @@ ViewT = TypeVar("ViewT", OrganizationView, ApiKeyView, CredentialView, Integrati
 
 
 class Queries:
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, directory: Directory, last_use: LastUse) -> None:
+        self._directory, self._last_use = directory, last_use
 
     async def organizations(self, request: List) -> Page[OrganizationView]:
         platform_only(request)
@@ -37,22 +39,42 @@ class Queries:
         now = datetime.now(UTC)
 
         def view(entry: Entry[ApiKey]) -> ApiKeyView:
-            return views.api_key_view(entry.id, entry.created_at, entry.state, now)
+            return self._api_key(entry, now)
 
         return _list(request, self._directory.api_keys, view)
+
+    async def api_key(self, request: GetApiKey) -> ApiKeyView:
+        entry = await self._find(self._directory.api_keys, request.organization, request.id)
+        return self._api_key(entry, datetime.now(UTC))
+
+    def _api_key(self, entry: Entry[ApiKey], now: datetime) -> ApiKeyView:
+        return views.api_key_view(entry.id, entry.created_at, entry.state, now, self._last_use)
 
     async def credentials(self, request: List) -> Page[CredentialView]:
         now = datetime.now(UTC)
 
         def view(entry: Entry[Credential]) -> CredentialView:
-            return views.credential_view(entry.organization, entry.id, entry.created_at, entry.state, now)
+            return self._credential(entry, now)
 
         return _list(request, self._directory.credentials, view)
 
     async def credential(self, request: GetCredential) -> CredentialView:
         entry = await self._find(self._directory.credentials, request.organization, request.id)
-        now = datetime.now(UTC)
-        return views.credential_view(entry.organization, entry.id, entry.created_at, entry.state, now)
+        return self._credential(entry, datetime.now(UTC))
+
+    def _credential(self, entry: Entry[Credential], now: datetime) -> CredentialView:
+        return views.credential_view(
+            entry.organization, entry.id, entry.created_at, entry.state, now, self._last_use
+        )
+
+    async def check_acl(self, request: CheckAcl) -> AclAnswer:
+        """As for a connection by the issued client id. Nothing is allowed to what has ended."""
+        entry = await self._find(self._directory.credentials, request.organization, request.id)
+        allowing = acl_check.allowing(request, entry.state)
+        active = standing(entry.state, datetime.now(UTC)) == "active"
+        if allowing is None or not active or not self._directory.active(entry.organization):
+            return AclAnswer(allowed=False)
+        return AclAnswer(allowed=True, filter=allowing)
 
     async def integrations(self, request: List) -> Page[IntegrationView]:
         """The hosted one first: it is as old as the organization."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
-from contracts.credentials import CredentialIssued, CredentialRevoked
+from contracts.credentials import (
+    CredentialAclChanged,
+    CredentialExpired,
+    CredentialIssued,
+    CredentialRenamed,
+    CredentialRevoked,
+    CredentialRotated,
+)
 from contracts.envelope import Event
 from contracts.integrations import (
     BrokerSettings,
@@ -44,8 +51,18 @@ class ApiKey:
     expires_at: datetime | None = None
 
 
+class Previous(NamedTuple):
+    """The secret before the newest one, while it holds."""
+
+    verifier: str
+    hint: str
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
+    """`number` counts its secrets; the newest one is `verifier`."""
+
     status: Status = "absent"
     name: str = ""
     device_id: str | None = None
@@ -56,6 +73,9 @@ class Credential:
     subscribe: tuple[str, ...] = ()
     expires_at: datetime | None = None
     broker_verifier: str | None = None
+    number: int = 1
+    previous: Previous | None = None
+    expiry_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +112,21 @@ def evolve(state: StateT, event: Event) -> StateT:
                 event.expires_at,
                 event.broker_verifier,
             )
+        case Credential(), CredentialRenamed(name=name):
+            return replace(state, name=name)
+        case Credential(), CredentialAclChanged(publish=publish, subscribe=subscribe):
+            return replace(state, publish=publish, subscribe=subscribe)
+        case Credential(), CredentialRotated(previous_until=until):
+            return replace(
+                state,
+                verifier=event.verifier,
+                hint=event.hint,
+                broker_verifier=event.broker_verifier,
+                number=state.number + 1,
+                previous=Previous(state.verifier, state.hint, until) if until is not None else None,
+            )
+        case Credential(), CredentialExpired():
+            return replace(state, expiry_recorded=True)
         case Integration(), IntegrationCreated() | IntegrationChanged():
             secrets = tuple(sorted(event.secrets.items()))
             return Integration("active", event.name, event.settings, event.topics, event.decoder, secrets)

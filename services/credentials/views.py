@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from contracts.credentials import CredentialView
+from contracts.credentials import CredentialView, SecretView
 from contracts.integrations import HOSTED, IntegrationView, TopicFilter
 from contracts.organizations import ApiKeyView, OrganizationView
 from services.credentials.directory import Entry
+from services.credentials.last_use import LastUse
 from services.credentials.state import ApiKey, Credential, Integration, Organization
 
 
@@ -16,7 +17,9 @@ def organization_view(entry: Entry[Organization]) -> OrganizationView:
     return OrganizationView(id=entry.id, name=entry.state.name, created_at=entry.created_at)
 
 
-def api_key_view(id: str, created_at: datetime, state: ApiKey, now: datetime) -> ApiKeyView:
+def api_key_view(
+    id: str, created_at: datetime, state: ApiKey, now: datetime, last_use: LastUse | None = None
+) -> ApiKeyView:
     return ApiKeyView(
         id=id,
         name=state.name,
@@ -24,13 +27,25 @@ def api_key_view(id: str, created_at: datetime, state: ApiKey, now: datetime) ->
         hint=state.hint,
         created_at=created_at,
         expires_at=state.expires_at,
+        last_used_at=last_use.at(id) if last_use is not None else None,
         state=standing(state, now),
     )
 
 
 def credential_view(
-    organization: str, id: str, created_at: datetime, state: Credential, now: datetime
+    organization: str,
+    id: str,
+    created_at: datetime,
+    state: Credential,
+    now: datetime,
+    last_use: LastUse | None = None,
 ) -> CredentialView:
+    """`last_use` is None for one that is just being issued."""
+    used = last_use.at if last_use is not None else _never
+    secrets = [SecretView(hint=state.hint, last_used_at=used(id, state.number))]
+    if state.previous is not None and state.previous.until > now:
+        _, hint, until = state.previous
+        secrets.append(SecretView(hint=hint, valid_until=until, last_used_at=used(id, state.number - 1)))
     return CredentialView(
         id=id,
         name=state.name,
@@ -44,7 +59,13 @@ def credential_view(
         state=standing(state, now),
         created_at=created_at,
         expires_at=state.expires_at,
+        last_used_at=used(id, None),
+        secrets=tuple(secrets) if standing(state, now) == "active" else (),
     )
+
+
+def _never(_: str, __: int | None) -> None:
+    return None
 
 
 def integration_view(id: str, created_at: datetime, state: Integration) -> IntegrationView:

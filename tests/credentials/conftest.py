@@ -17,10 +17,12 @@ from runtime.event_log import EventLog
 from runtime.kv import Bucket
 from services.credentials.authentication import Authentication
 from services.credentials.commands import Commands
+from services.credentials.credential_handlers import CredentialHandlers
 from services.credentials.directory import Directory
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
 from services.credentials.integration_handlers import IntegrationHandlers
+from services.credentials.last_use import LastUse
 from services.credentials.plans import Plans
 from services.credentials.queries import Queries
 from services.credentials.sealing import Sealing
@@ -52,6 +54,7 @@ def make_replica(provisioned_nats: NatsServer) -> MakeReplica:
         vault = Vault(secrets, sealing)
         plans = Plans(Bucket(bus.client, IDEMPOTENCY_BUCKET), sealing, hashing)
         commands, registry = Commands(event_log, directory, plans), Registry(event_log, directory)
+        last_use = LastUse(bus.client)
         try:
             await directory.started(timeout_s=10)
             yield Replica(
@@ -60,10 +63,11 @@ def make_replica(provisioned_nats: NatsServer) -> MakeReplica:
                 directory,
                 Handlers(commands, registry, hashing),
                 IntegrationHandlers(commands, registry, vault),
-                Queries(directory),
-                Authentication(directory, hashing, SecretStr("hmq_admin_none")),
+                Queries(directory, last_use),
+                Authentication(directory, hashing, SecretStr("hmq_admin_none"), last_use),
                 vault,
                 secrets,
+                CredentialHandlers(commands, registry, hashing, last_use),
             )
         finally:
             following.cancel()

@@ -41,6 +41,7 @@ from runtime.kv import Bucket
 from runtime.pull import Entry, Pull
 from runtime.settings import ServiceSettings
 from services.credentials.authentication import Authentication
+from services.credentials.credential_handlers import CredentialHandlers
 from services.credentials.directory import Directory
 from services.credentials.handlers import Handlers
 from services.credentials.integration_handlers import IntegrationHandlers
@@ -66,6 +67,7 @@ class Replica:
     who: Authentication
     vault: Vault
     secrets: Bucket
+    lifecycle: CredentialHandlers
 
     async def organization(self, name: str = "Acme") -> OrganizationIssued:
         return await self.handlers.create_organization(

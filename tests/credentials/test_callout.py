@@ -196,7 +196,7 @@ async def test_no_device_comes_in_before_the_source_is_attached(make_nats: MakeN
     service = credentials_service(server, tmp_path)
     service.running.process.start()
     try:
-        await eventually(lambda: "its source is not attached" in _missing(service).get("hosted broker", ""))
+        await eventually(lambda: _missing(service) == {"hosted broker": "its source is not attached"})
         gateway = await platform_bus(server, "gateway")
         organization = await new_organization(gateway)
         device = await new_device(gateway, organization)

@@ -152,6 +152,10 @@ def _credential(request: Any) -> credentials.CredentialView:
     return credentials.CredentialView(**_view(request))
 
 
+def _checked(request: Any) -> credentials.AclAnswer:
+    return credentials.AclAnswer(allowed=True, filter=_credential(request).publish[0])
+
+
 def _revoke(request: Any) -> Nothing:
     _own(request, CREDENTIAL)
     return Nothing()
@@ -176,6 +180,19 @@ def _key(request: Any) -> dict[str, Any]:
         "expires_at": request.expires_at,
         "state": "active",
     }
+
+
+def _api_key(request: Any) -> organizations.ApiKeyView:
+    _own(request, "key_1")
+    return organizations.ApiKeyView(
+        id="key_1",
+        name="ci",
+        scopes=("read",),
+        hint="hmq_key_abcd",
+        created_at=NOW,
+        expires_at=None,
+        state="active",
+    )
 
 
 def _integration(request: Any) -> integrations.IntegrationView:
@@ -258,6 +275,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     organizations.ISSUE_API_KEY: lambda r: organizations.ApiKeyWithSecret(**_key(r), secret=mint("key")),
     organizations.REVOKE_API_KEY: _deleted("key_1"),
     organizations.LIST_API_KEYS: _empty(Page[organizations.ApiKeyView]),
+    organizations.GET_API_KEY: _api_key,
     credentials.ISSUE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
         **_view(r), password=KEYS.device
     ),
@@ -266,6 +284,12 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
         items=[credentials.CredentialView(**_view(r))], next_cursor="next"
     ),
     credentials.GET_CREDENTIAL: _credential,
+    credentials.RENAME_CREDENTIAL: lambda r: _credential(r).model_copy(update={"name": r.name}),
+    credentials.ROTATE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
+        **_credential(r).model_dump(), password=KEYS.device
+    ),
+    credentials.CHANGE_ACL: _credential,
+    credentials.CHECK_ACL: _checked,
     integrations.CREATE_INTEGRATION: _created,
     integrations.CHANGE_INTEGRATION: _changed,
     integrations.DELETE_INTEGRATION: _deleted("int_1"),

@@ -19,6 +19,8 @@ _CREDENTIAL = {
     "state": "active",
     "created_at": _CREATED,
     "expires_at": None,
+    "last_used_at": "2026-11-21T18:05:12.345Z",
+    "secrets": [{"hint": "hmq_dev_3fKq", "valid_until": None, "last_used_at": "2026-11-21T18:05:12.345Z"}],
 }
 _API_KEY = {
     "id": "key_2m7q4t8w1zbk3v9x",
@@ -27,6 +29,7 @@ _API_KEY = {
     "hint": "hmq_key_9dLm",
     "created_at": _CREATED,
     "expires_at": None,
+    "last_used_at": "2026-11-21T18:05:12.345Z",
     "state": "active",
 }
 _SETTINGS = {
@@ -96,6 +99,10 @@ EXAMPLES: dict[str, Any] = {
         "endpoints": {"mqtt": "mqtt://mqtt.example.com:1883", "ws": "ws://mqtt.example.com:9001/mqtt"},
     },
     "CredentialView": _CREDENTIAL,
+    "CredentialChange": {"name": "Boiler 7, hall B"},
+    "PasswordRotation": {"grace_seconds": 86400},
+    "Acl": {"publish": ["devices/{device_id}/#"], "subscribe": ["commands/{device_id}/#"]},
+    "AclAnswer": {"allowed": True, "filter": f"{_ORGANIZATION}/devices/{{device_id}}/#"},
     "Revocation": {"reason": "device retired"},
     "NewIntegration": {
         "name": "Plant 1",

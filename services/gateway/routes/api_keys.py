@@ -10,11 +10,13 @@ from pydantic import AwareDatetime, Field
 
 from contracts.calls import Page
 from contracts.organizations import (
+    GET_API_KEY,
     ISSUE_API_KEY,
     LIST_API_KEYS,
     REVOKE_API_KEY,
     ApiKeyView,
     ApiKeyWithSecret,
+    GetApiKey,
     IssueApiKey,
     List,
     Name,
@@ -61,6 +63,14 @@ async def list_api_keys(
     return await gateway.ask(LIST_API_KEYS, query)
 
 
+@get("/v1/api-keys/{id:str}")
+async def get_api_key(id: Id, gateway: Backend, caller: Caller) -> ApiKeyView:
+    """Get an API key, without its secret."""
+    return await gateway.ask(
+        GET_API_KEY, GetApiKey(organization=caller.organization, actor=caller.actor, id=id)
+    )
+
+
 @delete("/v1/api-keys/{id:str}")
 async def revoke_api_key(id: Id, gateway: Backend, caller: Caller) -> None:
     """Revoke an API key: the next request with it is refused, its open streams end."""
@@ -69,4 +79,4 @@ async def revoke_api_key(id: Id, gateway: Backend, caller: Caller) -> None:
     )
 
 
-ROUTES = [issue_api_key, list_api_keys, revoke_api_key]
+ROUTES = [issue_api_key, list_api_keys, get_api_key, revoke_api_key]

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from litestar import get, post
-from litestar.params import JSONBody
-from pydantic import AwareDatetime, BaseModel, StringConstraints
+from litestar import get, patch, post, put
+from litestar.params import JSONBody, QueryParameter
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from contracts.calls import Page
 from contracts.credentials import (
+    CHANGE_ACL,
+    CHECK_ACL,
     GET_CREDENTIAL,
+    GRACE_SECONDS_MAX,
     ISSUE_CREDENTIAL,
     LIST_CREDENTIALS,
+    RENAME_CREDENTIAL,
     REVOKE_CREDENTIAL,
+    ROTATE_CREDENTIAL,
+    AclAnswer,
+    ChangeAcl,
+    CheckAcl,
     CredentialView,
     CredentialWithPassword,
     DeviceId,
     Filters,
     GetCredential,
     IssueCredential,
+    RenameCredential,
     RevokeCredential,
+    RotateCredential,
 )
 from contracts.organizations import List, Name
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
-from services.gateway.state import Backend
+from services.gateway.problems import FieldError, Invalid
+from services.gateway.state import Backend, Gateway
 
 
 class NewCredential(Body):
@@ -36,6 +47,23 @@ class NewCredential(Body):
     publish: Filters | None = None
     subscribe: Filters | None = None
     expires_at: AwareDatetime | None = None
+
+
+class CredentialChange(Body):
+    name: Name
+
+
+class PasswordRotation(Body):
+    """For how long the old password holds beside the new one; 0 ends it and its sessions at once."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=GRACE_SECONDS_MAX)] = 0
+
+
+class Acl(Body):
+    """What is left out stays as it is. `{device_id}` and `{client_id}` are filled in at each connect."""
+
+    publish: Filters | None = None
+    subscribe: Filters | None = None
 
 
 class Revocation(Body):
@@ -70,7 +98,10 @@ async def issue_credential(
         command_id=command_id,
         **data.model_dump(),
     )
-    issued = await gateway.ask(ISSUE_CREDENTIAL, command)
+    return with_endpoints(await gateway.ask(ISSUE_CREDENTIAL, command), gateway)
+
+
+def with_endpoints(issued: CredentialWithPassword, gateway: Gateway) -> CredentialIssued:
     settings = gateway.settings
     endpoints = Endpoints(mqtt=settings.public_mqtt_url, ws=settings.public_mqtt_ws_url)
     return CredentialIssued(**issued.model_dump(), endpoints=endpoints)
@@ -93,6 +124,87 @@ async def get_credential(id: Id, gateway: Backend, caller: Caller) -> Credential
     )
 
 
+@patch("/v1/credentials/{id:str}")
+async def rename_credential(
+    id: Id, data: JSONBody[CredentialChange], gateway: Backend, caller: Caller
+) -> CredentialView:
+    """Give a credential another name. Devices notice nothing."""
+    command = RenameCredential(organization=caller.organization, actor=caller.actor, id=id, name=data.name)
+    return await gateway.ask(RENAME_CREDENTIAL, command)
+
+
+@post(
+    "/v1/credentials/{id:str}/rotate",
+    status_code=200,
+    opt={"failures": ("credential.revoked", "credential.expired", "conflict")},
+)
+async def rotate_credential(
+    id: Id,
+    gateway: Backend,
+    caller: Caller,
+    command_id: CommandId,
+    data: JSONBody[PasswordRotation | None] = None,
+) -> CredentialIssued:
+    """Replace a credential's password. The new one is shown this once.
+
+    While the grace lasts, both hold, and `secrets` shows which one was used when. At its end, sessions that
+    began with the old one are closed. At most two hold at a time: a second rotation ends the first one's.
+    """
+    command = RotateCredential(
+        organization=caller.organization,
+        actor=caller.actor,
+        command_id=command_id,
+        id=id,
+        grace_seconds=data.grace_seconds if data else 0,
+    )
+    return with_endpoints(await gateway.ask(ROTATE_CREDENTIAL, command), gateway)
+
+
+@put(
+    "/v1/credentials/{id:str}/acl",
+    opt={
+        "failures": (
+            "acl.outside",
+            "filter.invalid",
+            "credential.revoked",
+            "credential.expired",
+            "conflict",
+        )
+    },
+)
+async def change_acl(id: Id, data: JSONBody[Acl], gateway: Backend, caller: Caller) -> CredentialView:
+    """Change what a credential may publish and subscribe to.
+
+    Where something is taken away, its live sessions are closed within a second and come back with the new
+    rights. Where filters are only added, live sessions go on with what they had: a broker cannot widen a
+    connection, so the new filters hold from the device's next connect.
+    """
+    if data.publish is None and data.subscribe is None:
+        raise Invalid([FieldError(field="publish", detail="send `publish`, `subscribe` or both")])
+    command = ChangeAcl(
+        organization=caller.organization, actor=caller.actor, id=id, **data.model_dump(exclude_none=True)
+    )
+    return await gateway.ask(CHANGE_ACL, command)
+
+
+@get("/v1/credentials/{id:str}/acl/check", opt={"failures": ("topic.invalid", "filter.invalid")})
+async def check_acl(
+    id: Id,
+    gateway: Backend,
+    caller: Caller,
+    action: Annotated[str, QueryParameter(description="`publish` or `subscribe`", max_length=16)],
+    topic: Annotated[
+        str, QueryParameter(description="A topic, or a filter to subscribe to", max_length=2048)
+    ],
+) -> AclAnswer:
+    """May this credential do that, and which of its filters says so?"""
+    if action not in ("publish", "subscribe"):
+        raise Invalid([FieldError(field="action", detail="it is `publish` or `subscribe`")])
+    doing: Literal["publish", "subscribe"] = "publish" if action == "publish" else "subscribe"
+    query = CheckAcl(organization=caller.organization, actor=caller.actor, id=id, action=doing, topic=topic)
+    return await gateway.ask(CHECK_ACL, query)
+
+
 @post("/v1/credentials/{id:str}/revoke", status_code=204)
 async def revoke_credential(
     id: Id,
@@ -113,4 +225,13 @@ async def revoke_credential(
     await gateway.ask(REVOKE_CREDENTIAL, command)
 
 
-ROUTES = [issue_credential, list_credentials, get_credential, revoke_credential]
+ROUTES = [
+    issue_credential,
+    list_credentials,
+    get_credential,
+    rename_credential,
+    rotate_credential,
+    change_acl,
+    check_acl,
+    revoke_credential,
+]

@@ -1,0 +1,78 @@
+"""What may happen to a credential between its issue and its end: new name, new secret, other filters; pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from contracts.credentials import (
+    ChangeAcl,
+    CredentialAclChanged,
+    CredentialExpired,
+    CredentialRenamed,
+    CredentialRotated,
+    RenameCredential,
+    RotateCredential,
+)
+from contracts.envelope import Event
+from contracts.failures import Refused
+from services.credentials.decider import NewSecret
+from services.credentials.filters import all_covered, publish_filters, subscribe_filters
+from services.credentials.state import Credential, evolve
+
+
+def decide_rename(command: RenameCredential, held: Credential) -> list[Event]:
+    """Also of one that has ended: people look for it in lists."""
+    if held.status == "absent":
+        raise Refused("not_found")
+    return [] if held.name == command.name else [CredentialRenamed(name=command.name)]
+
+
+def decide_rotation(
+    command: RotateCredential, held: Credential, now: datetime, secret: NewSecret
+) -> list[Event]:
+    _require_usable(held, now)
+    until = now + timedelta(seconds=command.grace_seconds) if command.grace_seconds else None
+    rotated = CredentialRotated(
+        verifier=secret.verifier,
+        hint=secret.hint,
+        previous_until=until,
+        broker_verifier=secret.broker_verifier,
+    )
+    return [rotated]
+
+
+def decide_acl(command: ChangeAcl, held: Credential, now: datetime) -> list[Event]:
+    _require_usable(held, now)
+    organization, device = command.organization, held.device_id
+    changed = CredentialAclChanged(
+        publish=held.publish
+        if command.publish is None
+        else publish_filters(organization, device, command.publish),
+        subscribe=held.subscribe
+        if command.subscribe is None
+        else subscribe_filters(organization, device, command.subscribe),
+    )
+    return [] if evolve(held, changed) == held else [changed]
+
+
+def decide_expiry(held: Credential, now: datetime) -> list[Event]:
+    """Nobody's command: time did it."""
+    over = held.status == "active" and held.expires_at is not None and held.expires_at <= now
+    if not over or held.expiry_recorded:
+        return []
+    assert held.expires_at is not None
+    return [CredentialExpired(expires_at=held.expires_at)]
+
+
+def narrowed(before: Credential, after: Credential) -> bool:
+    """Whether something that was allowed is no longer: then connections made before must end."""
+    return not (all_covered(before.publish, after.publish) and all_covered(before.subscribe, after.subscribe))
+
+
+def _require_usable(held: Credential, now: datetime) -> None:
+    if held.status == "absent":
+        raise Refused("not_found")
+    if held.status == "ended":
+        raise Refused("credential.revoked", "issue a new credential")
+    if held.expires_at is not None and held.expires_at <= now:
+        raise Refused("credential.expired", "issue a new credential")
