@@ -88,6 +88,9 @@ class DeviceRow(Model):
     id: str
     online: bool | None  # None: never said
     online_since: datetime | None = None
+    offline_since: datetime | None = None
+    # the device's own word, its last will, or the hosted broker's word of its connections
+    presence_from: Literal["status", "lwt", "connected", "disconnected"] | None = None
     first_seen: datetime
     last_seen: datetime
 

@@ -38,6 +38,8 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/integrations/{id}/test"): ("manage_integrations",),
     ("POST", "/v1/integrations/{id}/publish"): ("publish",),
     ("POST", "/v1/ingest"): ("publish", DEVICE),
+    ("GET", "/v1/credentials/{id}/connections"): ("read", "manage_credentials"),
+    ("POST", "/v1/credentials/{id}/disconnect"): ("manage_credentials",),
     ("GET", "/v1/devices"): ("read",),
     ("GET", "/v1/devices/{id}"): ("read",),
     ("GET", "/v1/telemetry"): ("read",),

@@ -30,6 +30,7 @@ from services.gateway.routes import (
     operation,
     organizations,
     secrets,
+    sessions,
     stream,
     telemetry,
 )
@@ -37,6 +38,7 @@ from services.gateway.settings import BODY_BYTES_MAX
 from services.gateway.state import Gateway
 
 RESOURCES = (
+    sessions,
     organizations,
     secrets,
     api_keys,

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
+from contracts.connections import GET_CONNECTION_STATISTICS
 from contracts.organizations import PLATFORM
 from runtime import activity, rpc
 from runtime.log_writer import LogWriter
@@ -20,6 +21,7 @@ from services.telemetry.messages import MessagesProjection
 from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.projector import Projector
 from services.telemetry.queries import Queries
+from services.telemetry.reconcile import reconcile
 from services.telemetry.settings import Settings
 
 NAME = "telemetry"
@@ -68,6 +70,9 @@ async def run() -> None:
         }
         service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
 
+        if settings.hosted_broker == "nats":
+            service.task(reconcile(bus, pool, settings.reconcile_s), "reconcile")
+
         answers = Queries.connect(
             settings.database_query_url.get_secret_value(), settings.query_pool_size, settings.query_timeout_s
         )
@@ -77,6 +82,7 @@ async def run() -> None:
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
         rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)
+        rpc.serve(bus.broker, GET_CONNECTION_STATISTICS, answers.connection_statistics, queue=NAME)
         await bus.broker.start()
         await service.run()
 

@@ -1,4 +1,4 @@
-"""The projection of ACTIVITY: one row an event."""
+"""The projection of ACTIVITY: one row an event; connections, their statistics and presence from some."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import asyncpg
 
 from contracts import upcasts
 from contracts.activity import ActivityRecorded
-from contracts.envelope import TRACEPARENT
+from contracts.envelope import TRACEPARENT, Recorded
 from contracts.failures import Unprocessable
 from contracts.streams import ACTIVITY
 from runtime.observe import LINKS_MAX, log
 from runtime.pull import Entry
+from services.telemetry import connections
 from services.telemetry.checkpoints import Session
+from services.telemetry.connections import Happening, credential_of, happening
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
@@ -40,10 +42,10 @@ COLUMNS = (
 
 
 class Ready:
-    __slots__ = ("links", "rows")
+    __slots__ = ("happenings", "links", "rows")
 
-    def __init__(self, rows: list[tuple[Any, ...]], links: list[str]) -> None:
-        self.rows, self.links = rows, links
+    def __init__(self, rows: list[tuple[Any, ...]], happenings: list[Happening], links: list[str]) -> None:
+        self.rows, self.happenings, self.links = rows, happenings, links
 
 
 class ActivityProjection:
@@ -55,20 +57,23 @@ class ActivityProjection:
         self._dictionaries = Dictionaries()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
-        rows: list[tuple[Any, ...]] = []
-        links: list[str] = []
-        organizations = {entry.subject.split(".")[1] for entry in entries}
+        found = [read for entry in entries if (read := _read(entry)) is not None]
+        links = [parent for entry in entries if (parent := entry.headers.get(TRACEPARENT)) is not None]
+        devices = {
+            (organization, event.device_id)
+            for _, organization, _, event in found
+            if event.device_id is not None and credential_of(event) is not None
+        }
         async with pool.acquire() as connection:
-            await self._dictionaries.learn(connection, (), (), organizations)
-            for entry in entries:
-                row = self._row(entry, place.epoch)
-                if row is not None:
-                    rows.append(row)
-                parent = entry.headers.get(TRACEPARENT)
-                if parent is not None and len(links) < LINKS_MAX:
-                    links.append(parent)
+            await self._dictionaries.learn(connection, devices, (), {each[1] for each in found})
+            rows = [self._row(*each, place.epoch) for each in found]
             await self._partitions.ensure(connection, {("activity", row[0].date()) for row in rows})
-        return Ready(rows, links)
+        happenings = [
+            self._happening(recorded, organization, event, credential)
+            for _, organization, recorded, event in found
+            if (credential := credential_of(event)) is not None
+        ]
+        return Ready(rows, happenings, links[:LINKS_MAX])
 
     async def prepare_unstorable(
         self, pool: asyncpg.Pool, entry: Entry, place: Checkpoint, why: str
@@ -77,23 +82,24 @@ class ActivityProjection:
         _log.error(
             "an activity event cannot be stored", subject=entry.subject, sequence=entry.sequence, why=why
         )
-        return Ready([], [])  # written by ourselves: a defect, which the log names; it stays in the stream
+        return Ready(
+            [], [], []
+        )  # written by ourselves: a defect, which the log names; it stays in the stream
 
-    def _row(self, entry: Entry, epoch: int) -> tuple[Any, ...] | None:
-        try:
-            recorded = upcasts.decode(
-                entry.headers, entry.data, subject=entry.subject, sequence=entry.sequence
-            )
-        except Unprocessable as failure:
-            _log.error("an activity event is unreadable", error=str(failure))
-            return None
-        if recorded is None or not isinstance(recorded.event, ActivityRecorded):
-            return None  # of a newer service
-        event = recorded.event
+    def _happening(
+        self, recorded: Recorded, organization: str, event: ActivityRecorded, credential: str
+    ) -> Happening:
+        held = self._dictionaries.organizations[organization]
+        device = None if event.device_id is None else held.devices[event.device_id]
+        return happening(recorded, event, credential, held.id, device)
+
+    def _row(
+        self, entry: Entry, organization: str, recorded: Recorded, event: ActivityRecorded, epoch: int
+    ) -> tuple[Any, ...]:
         return (
             recorded.time,
             entry.sequence,
-            self._dictionaries.organizations[entry.subject.split(".")[1]].id,
+            self._dictionaries.organizations[organization].id,
             epoch,
             recorded.id,
             event.kind,
@@ -109,6 +115,7 @@ class ActivityProjection:
 
     async def write(self, connection: Session, ready: Ready) -> int:
         await connection.copy_records_to_table("activity", records=ready.rows, columns=COLUMNS)
+        await connections.store(connection, ready.happenings)
         return len(ready.rows)
 
     def committed(self, ready: Ready) -> None:
@@ -120,3 +127,15 @@ class ActivityProjection:
     def forget(self) -> None:
         self._dictionaries.forget()
         self._partitions.forget()
+
+
+def _read(entry: Entry) -> tuple[Entry, str, Recorded, ActivityRecorded] | None:
+    """With its organization; None for what cannot be read, or is a newer service's."""
+    try:
+        recorded = upcasts.decode(entry.headers, entry.data, subject=entry.subject, sequence=entry.sequence)
+    except Unprocessable as failure:
+        _log.error("an activity event is unreadable", error=str(failure))
+        return None
+    if recorded is None or not isinstance(recorded.event, ActivityRecorded):
+        return None
+    return entry, entry.subject.split(".")[1], recorded, recorded.event

@@ -83,7 +83,7 @@ class Batch:
     def __init__(self) -> None:
         self.messages: list[MessageRow] = []
         self.samples: list[SampleRow] = []
-        self.presences: list[tuple[str, int, Presence]] = []  # organization, sequence
+        self.presences: list[tuple[str, datetime, Presence]] = []  # organization, when it came
         self.heard: dict[tuple[str, str], datetime] = {}  # devices in samples that name no row of theirs
         self.failed: list[Failed] = []
         self.links: list[str] = []
@@ -124,7 +124,7 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
         device = message.hosted_device or _device(decoded)
         add_message(_row(message, entry.sequence, device, None))
         if decoded.presence is not None:
-            into.presences.append((message.organization, entry.sequence, decoded.presence))
+            into.presences.append((message.organization, received, decoded.presence))
         for position, sample in enumerate(decoded.samples):
             if sample.device_id != device:
                 into.heard[message.organization, sample.device_id] = message.received

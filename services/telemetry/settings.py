@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import SecretStr
 
 from runtime.settings import ServiceSettings
@@ -35,3 +37,7 @@ class Settings(ServiceSettings):
     """As the ACTIVITY stream."""
     housekeeping_s: float = 600.0
     """Partitions are dropped and made ahead; a day's length leaves room for many failures."""
+    hosted_broker: Literal["nats", "mosquitto"] = "nats"
+    """Only nats-server lists its connections."""
+    reconcile_s: float = 60.0
+    """How long a device may be shown online whose end nobody told of."""

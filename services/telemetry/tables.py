@@ -39,9 +39,41 @@ devices = Table(
     Column("first_seen", _TIME),
     Column("last_seen", _TIME),
     Column("messages", BigInteger, nullable=False),
-    Column("online_since", _TIME),
-    Column("online", Boolean),
     Column("name", Text, nullable=False),
+)
+presence = Table(
+    "presence",
+    metadata,
+    Column("device", Integer, primary_key=True),
+    Column("organization", Integer, nullable=False),
+    Column("online", Boolean, nullable=False),
+    Column("since", _TIME, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", _TIME, nullable=False),
+)
+credential_statistics = Table(
+    "credential_statistics",
+    metadata,
+    Column("organization", Integer, primary_key=True),
+    Column("credential", Text, primary_key=True),
+    Column("connects", BigInteger, nullable=False),
+    Column("messages_in", BigInteger, nullable=False),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("messages_out", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    Column("last_connected_at", _TIME),
+    Column("last_disconnected_at", _TIME),
+    Column("last_disconnect_reason", Text),
+    Column("last_address", Text),
+)
+credential_refusals = Table(
+    "credential_refusals",
+    metadata,
+    Column("organization", Integer, primary_key=True),
+    Column("credential", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last_at", _TIME, nullable=False),
 )
 device_metrics = Table(
     "device_metrics",

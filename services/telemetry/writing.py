@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from services.telemetry import copying
+from services.telemetry import copying, presence
 from services.telemetry.checkpoints import Session
 from services.telemetry.decoding import Batch, MessageRow, SampleRow
 from services.telemetry.dictionaries import Dictionaries, Organization
+from services.telemetry.presence import Why, Word
 
 SAMPLE_COLUMNS = (
     "time",
@@ -45,12 +46,6 @@ _TOUCH_DEVICES = (
     " FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])"
     " AS seen (id, count, first, last)"
     " WHERE d.id = seen.id"
-)
-# What a device said last counts; since when, is when that began.
-_SET_PRESENCE = (
-    "UPDATE devices d SET online = said.online, online_since ="
-    " CASE WHEN d.online IS NOT DISTINCT FROM said.online THEN d.online_since ELSE said.since END"
-    " FROM unnest($1::int[], $2::bool[], $3::timestamptz[]) AS said (id, online, since) WHERE d.id = said.id"
 )
 _SET_METRICS = (
     "INSERT INTO device_metrics AS held (organization, device, metric, day)"
@@ -99,13 +94,11 @@ class Rows:
         self.new_days: dict[tuple[int, tuple[str, ...]], date] = {}
         self.metric_days: dict[tuple[int, int, int], date] = {}  # organization, device, metric
         self.samples = self._samples(batch.samples, days, epoch)
-        self.presences: dict[int, tuple[bool, datetime]] = {}
-        for organization, _, presence in batch.presences:
-            held = self._organizations[organization]
-            id = held.devices[presence.device_id]
-            before = self.presences.get(id)
-            since = before[1] if before is not None and before[0] == presence.online else presence.time
-            self.presences[id] = (presence.online, since)
+        self.words: dict[int, list[Word]] = {}
+        for organization, received, said in batch.presences:
+            id = self._organizations[organization].devices[said.device_id]
+            why: Why = "status" if said.reason == "status" else "lwt"
+            self.words.setdefault(id, []).append(Word(said.online, said.time, why, received))
 
     def _message(self, row: MessageRow, epoch: int) -> bytes:
         received, sequence, name, device_name, qos, retain, source, topic, payload, failure = row
@@ -210,10 +203,7 @@ class Rows:
             await connection.execute(
                 _TOUCH_DEVICES, ids, [s.count for s in seen], [s.first for s in seen], [s.last for s in seen]
             )
-        if self.presences:
-            ids = sorted(self.presences)
-            said = [self.presences[id] for id in ids]
-            await connection.execute(_SET_PRESENCE, ids, [s[0] for s in said], [s[1] for s in said])
+        await presence.store(connection, self.words)
         if self.metric_days:
             places = sorted(self.metric_days)
             await connection.execute(

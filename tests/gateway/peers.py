@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts import credentials, integrations, key_rotation, organizations, telemetry
+from contracts import connections, credentials, integrations, key_rotation, organizations, telemetry
 from contracts.calls import Call, Nothing, Page
 from contracts.failures import Refused
 from contracts.organizations import ALL_SCOPES, PLATFORM, Principal, Scope
@@ -156,6 +156,19 @@ def _checked(request: Any) -> credentials.AclAnswer:
     return credentials.AclAnswer(allowed=True, filter=_credential(request).publish[0])
 
 
+def _connections(request: Any) -> connections.LiveConnections:
+    _own(request, CREDENTIAL)
+    open_now = connections.Connection(
+        id="N-1", client_id="c", address="192.0.2.1", connected_at=NOW, messages_in=5, bytes_in=70
+    )
+    return connections.LiveConnections(items=(open_now,), count=1)
+
+
+def _disconnected(request: Any) -> connections.Disconnected:
+    _own(request, CREDENTIAL)
+    return connections.Disconnected(disconnected=1)
+
+
 def _revoke(request: Any) -> Nothing:
     _own(request, CREDENTIAL)
     return Nothing()
@@ -290,6 +303,8 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     ),
     credentials.CHANGE_ACL: _credential,
     credentials.CHECK_ACL: _checked,
+    connections.LIST_CONNECTIONS: _connections,
+    connections.DISCONNECT_CREDENTIAL: _disconnected,
     integrations.CREATE_INTEGRATION: _created,
     integrations.CHANGE_INTEGRATION: _changed,
     integrations.DELETE_INTEGRATION: _deleted("int_1"),
@@ -313,6 +328,9 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     telemetry.LIST_MESSAGES: _empty(Page[telemetry.MessageRow]),
     telemetry.LIST_DEVICES: _empty(Page[telemetry.DeviceRow]),
     telemetry.GET_DEVICE: _device,
+    connections.GET_CONNECTION_STATISTICS: lambda _: connections.ConnectionStatistics(
+        connects=4, messages_in=10, last_seen_at=NOW
+    ),
     telemetry.LIST_ACTIVITY: _empty(Page[telemetry.ActivityRow]),
 }
 _INGEST: dict[Call[Any, Any], Callable[[Any], Any]] = {

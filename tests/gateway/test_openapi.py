@@ -24,6 +24,7 @@ from services.gateway.routes import (
     integrations,
     organizations,
     secrets,
+    sessions,
     telemetry,
 )
 from tests.support.service import Service
@@ -99,6 +100,7 @@ def test_every_example_fits_its_model() -> None:
         integrations,
         organizations,
         secrets,
+        sessions,
         telemetry,
     )
     models: dict[str, Any] = {

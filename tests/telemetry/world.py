@@ -130,8 +130,8 @@ _DUMP = (
     ORDER BY m.sequence
     """,
     """
-    SELECT o.name, d.name, d.first_seen, d.last_seen, d.messages, d.online, d.online_since
-    FROM devices d JOIN organizations o ON o.id = d.organization ORDER BY 1, 2
+    SELECT o.name, d.name, d.first_seen, d.last_seen, d.messages, p.online, p.since, p.why
+    FROM devices d JOIN organizations o ON o.id = d.organization LEFT JOIN presence p ON p.device = d.id ORDER BY 1, 2
     """,
     """
     SELECT d.name, m.name, dm.day FROM device_metrics dm JOIN devices d ON d.id = dm.device

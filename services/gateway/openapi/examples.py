@@ -58,6 +58,8 @@ _DEVICE = {
     "id": "boiler-7",
     "online": True,
     "online_since": _CREATED,
+    "offline_since": None,
+    "presence_from": "connected",
     "first_seen": _CREATED,
     "last_seen": "2026-11-21T18:05:12.345Z",
 }
@@ -103,6 +105,39 @@ EXAMPLES: dict[str, Any] = {
     "PasswordRotation": {"grace_seconds": 86400},
     "Acl": {"publish": ["devices/{device_id}/#"], "subscribe": ["commands/{device_id}/#"]},
     "AclAnswer": {"allowed": True, "filter": f"{_ORGANIZATION}/devices/{{device_id}}/#"},
+    "ConnectionsView": {
+        "items": [
+            {
+                "id": "NDSHG5L6RYMNNULF-56",
+                "client_id": "boiler-7",
+                "address": "203.0.113.7",
+                "connected_at": _CREATED,
+                "last_activity_at": "2026-11-21T18:05:12.345Z",
+                "messages_in": 8,
+                "bytes_in": 6214,
+                "messages_out": 0,
+                "bytes_out": 0,
+                "subscriptions": 1,
+            }
+        ],
+        "count": 1,
+        "complete": True,
+        "statistics": {
+            "connects": 12,
+            "messages_in": 40312,
+            "bytes_in": 4031200,
+            "messages_out": 17,
+            "bytes_out": 510,
+            "last_connected_at": _CREATED,
+            "last_disconnected_at": "2026-11-21T17:59:41.100Z",
+            "last_disconnect_reason": "Client Closed",
+            "last_seen_at": "2026-11-21T18:05:12.345Z",
+            "last_address": "203.0.113.7",
+            "refusals": [{"reason": "connect.client_id", "count": 3, "last_at": _CREATED}],
+        },
+    },
+    "Disconnection": {"client_id": "boiler-7"},
+    "Disconnected": {"disconnected": 1},
     "Revocation": {"reason": "device retired"},
     "NewIntegration": {
         "name": "Plant 1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.calls import Page
+from contracts.connections import ConnectionStatistics, GetConnectionStatistics
 from contracts.telemetry import (
     ActivityRow,
     DeviceDetail,
@@ -15,7 +16,7 @@ from contracts.telemetry import (
     MessageRow,
     TelemetryRow,
 )
-from services.telemetry.queries import activity, devices, messages, telemetry
+from services.telemetry.queries import activity, connections, devices, messages, telemetry
 from services.telemetry.queries.session import ReadStore
 
 
@@ -46,3 +47,6 @@ class Queries:
 
     async def list_activity(self, query: ListActivity) -> Page[ActivityRow]:
         return await activity.list_activity(self._store, query)
+
+    async def connection_statistics(self, query: GetConnectionStatistics) -> ConnectionStatistics:
+        return await connections.statistics(self._store, query)

@@ -13,9 +13,10 @@ from contracts.telemetry import DeviceDetail, DeviceRow, GetDevice, LatestValue,
 from services.telemetry.queries import cursors
 from services.telemetry.queries.session import ReadStore
 from services.telemetry.queries.telemetry import number
-from services.telemetry.tables import device_metrics, devices, metrics, samples
+from services.telemetry.tables import device_metrics, devices, metrics, presence, samples
 
 _KIND = "devices"
+_PRESENCE = (presence.c.online, presence.c.since, presence.c.why)
 
 
 async def list_devices(store: ReadStore, query: ListDevices) -> Page[DeviceRow]:
@@ -46,7 +47,13 @@ def _newest(query: ListDevices) -> Select[Any]:
     wanted = [devices.c.first_seen.is_not(None)]  # made, but its first message is not stored yet
     if query.cursor is not None:
         wanted.append(devices.c.id < cursors.decode(_KIND, query.cursor, int)[0])
-    return select(devices).where(and_(*wanted)).order_by(devices.c.id.desc()).limit(query.limit + 1)
+    return (
+        select(devices, *_PRESENCE)
+        .select_from(devices.outerjoin(presence, presence.c.device == devices.c.id))
+        .where(and_(*wanted))
+        .order_by(devices.c.id.desc())
+        .limit(query.limit + 1)
+    )
 
 
 def _with_latest(name: str) -> Select[Any]:
@@ -74,10 +81,11 @@ def _with_latest(name: str) -> Select[Any]:
     source = (
         devices.outerjoin(device_metrics, device_metrics.c.device == devices.c.id)
         .outerjoin(newest, true())
+        .outerjoin(presence, presence.c.device == devices.c.id)
         .outerjoin(metrics, metrics.c.id == device_metrics.c.metric)
     )
     return (
-        select(devices, metrics.c.name.label("metric_name"), newest)
+        select(devices, *_PRESENCE, metrics.c.name.label("metric_name"), newest)
         .select_from(source)
         .where(devices.c.name == name, devices.c.first_seen.is_not(None))
         .order_by(metrics.c.name)
@@ -88,7 +96,9 @@ def _held(row: Row[Any]) -> dict[str, Any]:
     return {
         "id": row.name,
         "online": row.online,
-        "online_since": row.online_since if row.online else None,
+        "online_since": row.since if row.online else None,
+        "offline_since": row.since if row.online is False else None,
+        "presence_from": row.why,
         "first_seen": row.first_seen,
         "last_seen": row.last_seen,
     }
