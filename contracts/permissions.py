@@ -103,6 +103,16 @@ SYS_USERS: dict[str, Permissions] = {
 DEVICES_USERS: dict[str, Permissions] = {
     # ingest's reader of QoS 0: hears what devices publish, says nothing.
     "ingest": Permissions(publish=(), subscribe=("*.devices.>",)),
+    # Erases what a revoked credential left retained.
+    "credentials": Permissions(
+        publish=(
+            "$JS.API.STREAM.INFO.$MQTT_rmsgs",
+            "$JS.API.STREAM.MSG.GET.$MQTT_rmsgs",
+            "$MQTT.rmsgs.*.devices.>",
+            "$MQTT.rmsgs.*.commands.>",
+        ),
+        subscribe=("_INBOX.credentials.>",),
+    ),
     # The platform's own MQTT client (user and password): publishes commands, and makes `$MQTT_msgs` exist.
     "platform": Permissions(
         publish=("*.commands.>", "*.devices.>"),

@@ -78,6 +78,11 @@ def deadletter(organization: str, source: str) -> str:
     return f"deadletter.{organization}.{source}"
 
 
+def retained_of(organization: str) -> str:
+    """Filter for an organization's retained messages in the server's own stream of the device account."""
+    return f"$MQTT.rmsgs.{organization}.>"
+
+
 def last_used(organization: str, id: str) -> str:
     """Entry of the bucket LAST_USED, of a credential or an API key."""
     return f"$KV.LAST_USED.{organization}.{id}"

@@ -78,6 +78,8 @@ def services(
             "ADMIN_KEY": admin_key(secrets),
             "CALLOUT_ISSUER_SEED": nats.seeds.callout_issuer,
             "SYS_NATS_SEED": nats.seeds.sys["credentials"],
+            "DEVICES_NATS_SEED": nats.seeds.devices["credentials"],
+            **_hosted_mqtt(nats),
             "TLS_TICKET_KEY": secrets.key("tls-ticket"),
         },
         "telemetry": {"DATABASE_URL": urls.projector, "DATABASE_QUERY_URL": urls.query},

@@ -31,14 +31,17 @@ from services.credentials.hashing import Hashing
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
 from services.credentials.last_use import LastUse
+from services.credentials.leavings import Leavings
 from services.credentials.live import Live
 from services.credentials.plans import Plans, context_of_plan
 from services.credentials.queries import Queries
 from services.credentials.refusals import Refusals
+from services.credentials.retained import Retained
 from services.credentials.rotation import Place, RotationHandlers, Rotator
 from services.credentials.sealing import Sealing
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
+from services.credentials.takeover import Listener, Takeover
 from services.credentials.user_jwt import Signer
 from services.credentials.vault import Vault, context_of_secret
 from services.credentials.watch import Watch
@@ -122,7 +125,7 @@ async def run() -> None:
         directory.listen(deadlines)
         following = service.task(directory.follow(), "directory")
         if settings.hosted_broker == "nats":
-            await open_hosted(service, settings, directory, activity, who, deadlines, following)
+            await open_hosted(service, settings, directory, activity, who, last_use, deadlines, following)
         else:
             await caught_up(directory, following, settings.start_patience_s)
         service.task(deadlines.run(), "deadlines")
@@ -138,6 +141,7 @@ async def open_hosted(
     directory: Directory,
     activity: ActivityLog,
     who: Authentication,
+    last_use: LastUse,
     deadlines: Deadlines,
     following: asyncio.Task[None],
 ) -> None:
@@ -150,7 +154,8 @@ async def open_hosted(
     service.health.add("hosted broker", lambda: None if gate.open else "its source is not attached")
     refusals = Refusals(activity)
     signer = Signer(settings.callout_issuer_seed.get_secret_value())
-    connections = Connections(system, directory)
+    leavings = await leavings_at(service, settings, directory, last_use)
+    connections = Connections(system, directory, leavings.take_over if leavings else None)
     directory.listen(connections)
     deadlines.on_end(connections.look_at)
     await caught_up(directory, following, settings.start_patience_s)
@@ -167,6 +172,27 @@ async def open_hosted(
     rpc.serve(service.bus.broker, connections_calls.LIST_ALL_CONNECTIONS, live.everything, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.DISCONNECT_CREDENTIAL, live.disconnect, queue=NAME)
     await Callout(service.bus.client, who, gate, signer, refusals, connections).serve()
+
+
+async def leavings_at(
+    service: Service, settings: CredentialsSettings, directory: Directory, last_use: LastUse
+) -> Leavings | None:
+    """What a revoked credential leaves behind, taken away; None where we may not."""
+    if settings.devices_nats_seed is None or settings.hosted_mqtt_password is None:
+        return None
+    devices = await connect_client(
+        settings.nats_url, settings.devices_nats_seed.get_secret_value(), NAME, service.bus.closed
+    )
+    service.on_stop(devices.drain)
+    listener = Listener(
+        settings.hosted_mqtt_url,
+        settings.hosted_mqtt_username,
+        settings.hosted_mqtt_password.get_secret_value(),
+    )
+    leavings = Leavings(directory, last_use, Takeover(listener), Retained(devices))
+    directory.listen(leavings)
+    service.task(leavings.run(), "leavings")
+    return leavings
 
 
 async def caught_up(directory: Directory, following: asyncio.Task[None], patience_s: float) -> None:

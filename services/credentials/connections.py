@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -31,10 +32,15 @@ PAGE = 512
 ANSWERS_S = 0.5  # how long servers may take to list their connections; each is acted upon as it answers
 AGAIN_S = 0.4  # whoever was let in just before the revocation is on the list by then
 SWEEP_EVERY_S = 60.0  # for what a crash or a lost SYS connection kept us from ending
+TAKEOVER_S = 0.3  # then the kick comes, and with it a will
 RECENT_S = 5.0  # a replica reads the registry's events sooner than this
 STALE = timedelta(seconds=90)  # longer than from one sweep to the next
 FAR = datetime.max.replace(tzinfo=UTC)
 QUEUE_MAX = 10_000  # revocations that wait; above it the next sweep does it
+
+
+TakeOver = Callable[[list[str]], Awaitable[None]]
+"""Ends the connections of these client ids, with what belongs to them."""
 
 
 class Live(NamedTuple):
@@ -80,8 +86,8 @@ _decoder = msgspec.json.Decoder(_Answer)
 class Connections:
     """`run()` is its task; as a listener of the directory it hears of revocations."""
 
-    def __init__(self, system: Client, directory: Directory) -> None:
-        self._system, self._directory = system, directory
+    def __init__(self, system: Client, directory: Directory, take_over: TakeOver | None = None) -> None:
+        self._system, self._directory, self._take_over = system, directory, take_over
         self._inbox = system.new_inbox()  # nobody listens: whoever is gone already is no matter
         self._recent: deque[LetIn] = deque()
         # Let in by what no longer held, as it turned out: from when they must go, until when that is kept.
@@ -143,6 +149,10 @@ class Connections:
     async def end(self, connections: list[Live]) -> None:
         """Disconnects those that are not allowed (any more)."""
         forbidden = [live for live in connections if not self.allowed(live)]
+        departed = [live.client_id for live in forbidden if live.client_id and self._departed(live.user)]
+        if departed and self._take_over is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._take_over(departed), TAKEOVER_S)
         for live in forbidden:
             # The server ignores a kick that asks for no answer.
             await self._system.publish(
@@ -150,6 +160,13 @@ class Connections:
             )
         if forbidden:
             _log.info("connections ended", count=len(forbidden))
+
+    def _departed(self, user: str) -> bool:
+        """Whether the credential itself has ended: then no will of it is to be heard."""
+        entry = self._directory.credentials.by_id.get(user)
+        if entry is None:
+            return False
+        return entry.state.status == "ended" or not self._directory.active(entry.organization)
 
     def allowed(self, live: Live) -> bool:
         """Whether this connection may go on; the platform's own always may."""

@@ -57,6 +57,12 @@ class CredentialsSettings(ServiceSettings):
     """The account nkey that signs the answers to "may this device connect?"."""
     sys_nats_seed: SecretStr
     """The user in the SYS account: hears connects and disconnects, ends connections."""
+    devices_nats_seed: SecretStr | None = None
+    """The user in the DEVICES account: erases what a revoked credential left retained."""
+    hosted_mqtt_url: str = "mqtt://127.0.0.1:1883"
+    """nats-server's own listener: there a revoked credential's sessions are taken over, so that no will fires."""
+    hosted_mqtt_username: str = "platform"
+    hosted_mqtt_password: SecretStr | None = None
     hosted_broker: Literal["nats", "mosquitto"] = "nats"
     start_patience_s: float = 60.0
     """How long the first reading of the registry may take: a million events need about 20 s."""
