@@ -52,6 +52,10 @@ class DeleteOrganization(Request):
     id: str
 
 
+class GetOrganization(Request):
+    """Of this very organization: whether it exists. `organization` says which."""
+
+
 class IssueApiKey(Request):
     name: Name
     scopes: tuple[Scope, ...] = ("read",)
@@ -126,6 +130,7 @@ class Principal(Model):
 CREATE_ORGANIZATION = Call("command.credentials.create-organization", CreateOrganization, OrganizationIssued)
 DELETE_ORGANIZATION = Call("command.credentials.delete-organization", DeleteOrganization, Nothing)
 LIST_ORGANIZATIONS = Call("query.credentials.organizations", List, Page[OrganizationView])
+GET_ORGANIZATION = Call("query.credentials.organization", GetOrganization, OrganizationView)
 ISSUE_API_KEY = Call("command.credentials.issue-api-key", IssueApiKey, ApiKeyWithSecret)
 REVOKE_API_KEY = Call("command.credentials.revoke-api-key", RevokeApiKey, Nothing)
 LIST_API_KEYS = Call("query.credentials.api-keys", List, Page[ApiKeyView])

@@ -62,6 +62,7 @@ def serve_calls(
     rpc.serve(broker, organizations.CREATE_ORGANIZATION, handlers.create_organization, queue=NAME)
     rpc.serve(broker, organizations.DELETE_ORGANIZATION, handlers.delete_organization, queue=NAME)
     rpc.serve(broker, organizations.LIST_ORGANIZATIONS, queries.organizations, queue=NAME)
+    rpc.serve(broker, organizations.GET_ORGANIZATION, queries.organization, queue=NAME)
     rpc.serve(broker, organizations.ISSUE_API_KEY, handlers.issue_api_key, queue=NAME)
     rpc.serve(broker, organizations.REVOKE_API_KEY, handlers.revoke_api_key, queue=NAME)
     rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)

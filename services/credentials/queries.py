@@ -11,7 +11,7 @@ from contracts.calls import Page
 from contracts.credentials import AclAnswer, CheckAcl, CredentialView, GetCredential
 from contracts.failures import Refused
 from contracts.integrations import HOSTED, GetIntegration, IntegrationView
-from contracts.organizations import ApiKeyView, GetApiKey, List, OrganizationView
+from contracts.organizations import ApiKeyView, GetApiKey, GetOrganization, List, OrganizationView
 from services.credentials import acl_check, views
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
@@ -34,6 +34,13 @@ class Queries:
         entries = list(self._directory.organizations.by_id.values())  # in the order of their creation
         later = [entry for entry in entries if entry.first > start and entry.state.status == "active"]
         return _page(request, [(entry.first, views.organization_view(entry)) for entry in later])
+
+    async def organization(self, request: GetOrganization) -> OrganizationView:
+        """Refused("not_found") where it does not exist or is deleted."""
+        entry = await self._find(self._directory.organizations, request.organization, request.organization)
+        if entry.state.status == "ended":
+            raise Refused("not_found")
+        return views.organization_view(entry)
 
     async def api_keys(self, request: List) -> Page[ApiKeyView]:
         now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Who calls: an API key or the admin key (Bearer), or a device credential (Basic).
+"""Who calls: an API key, the admin key or an issuer's token (Bearer), or a device credential (Basic).
 
 The credentials service says. Answers are cached for seconds; what passes by in the REGISTRY drops them at
 once, so that a revoked key is refused by the next request.
@@ -22,10 +22,19 @@ from contracts import subjects
 from contracts.credentials import AUTHENTICATE_DEVICE, AuthenticateDevice
 from contracts.envelope import TYPE
 from contracts.failures import Refused
-from contracts.organizations import ALL_SCOPES, AUTHENTICATE, PLATFORM, Authenticate, Principal
+from contracts.organizations import (
+    ALL_SCOPES,
+    AUTHENTICATE,
+    GET_ORGANIZATION,
+    PLATFORM,
+    Authenticate,
+    GetOrganization,
+    Principal,
+)
 from contracts.secrets_format import well_formed
 from runtime.bus import Bus
 from runtime.rpc import call
+from services.gateway.tokens import Tokens, looks_like_token
 
 KEPT_S = 30.0  # bounds how long an answer outlives a registry message that never came
 REFUSAL_KEPT_S = 2.0  # a client that hammers with a bad key costs one look-up in this time
@@ -36,10 +45,11 @@ ORGANIZATION = re.compile(r"org_[a-z0-9]{16}")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a caller proved itself with; `password` only for a device's Basic."""
+    """What a caller proved itself with; `username` only for a device's Basic."""
 
     value: str
     username: str | None = None
+    is_token: bool = False  # an issuer's, not a secret of ours
 
     @property
     def digest(self) -> bytes:
@@ -53,6 +63,8 @@ def presented(headers: Mapping[str, str], *, device_allowed: bool) -> Secret:
     if not value:
         raise Refused("key.missing", "send `Authorization: Bearer hmq_key_…`")
     if scheme.lower() == "bearer":
+        if looks_like_token(value):
+            return Secret(value, is_token=True)
         if not (well_formed(value, "key") or well_formed(value, "admin")):
             raise Refused("key.invalid", "this is no key of this platform: is it complete?")
         return Secret(value)
@@ -79,8 +91,10 @@ def on_behalf(principal: Principal, organization: str | None) -> Principal:
 class Keys:
     """Authenticates by the credentials service, with a cache that the REGISTRY keeps honest."""
 
-    def __init__(self, bus: Bus, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bus = bus
+    def __init__(
+        self, bus: Bus, *, clock: Callable[[], float] = time.monotonic, tokens: Tokens | None = None
+    ) -> None:
+        self._bus, self._tokens = bus, tokens
         self._clock = clock
         self._kept: OrderedDict[bytes, tuple[float, Principal | Refused]] = OrderedDict()
         self._ended: OrderedDict[str, float] = OrderedDict()  # actors and organizations that are no more
@@ -119,7 +133,9 @@ class Keys:
         changes = self._changes
         try:
             answer: Principal | Refused
-            if secret.username is None:
+            if secret.is_token:
+                answer = await self._of_token(secret.value)
+            elif secret.username is None:
                 answer = await call(self._bus, AUTHENTICATE, Authenticate(secret=secret.value))
             else:
                 asked = AuthenticateDevice(username=secret.username, password=secret.value)
@@ -133,6 +149,18 @@ class Keys:
             if len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)
         return kept
+
+    async def _of_token(self, token: str) -> Principal:
+        """Raises Refused("key.invalid") also where the organization does not exist (any more)."""
+        if self._tokens is None:
+            raise Refused("key.invalid", "tokens of an issuer are not taken here")
+        principal = await self._tokens.principal(token)
+        asked = GetOrganization(organization=principal.organization, actor=principal.actor)
+        try:
+            await call(self._bus, GET_ORGANIZATION, asked)
+        except Refused:
+            raise Refused("key.invalid", "the token's organization does not exist here") from None
+        return principal
 
     async def _on_change(self, message: Msg) -> None:
         entity = subjects.entity(message.subject)

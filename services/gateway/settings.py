@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import model_validator
+
 from runtime.settings import ServiceSettings
+from services.gateway.issuer_keys import trustworthy
 
 
 class GatewaySettings(ServiceSettings):
@@ -34,6 +37,22 @@ class GatewaySettings(ServiceSettings):
     """A reader resumes after this: so that streams follow deployments and rebalance over replicas."""
     stream_send_s: float = 20.0
     """A reader that takes nothing for this long is cut off; it resumes where it was."""
+    oidc_issuer: str = ""
+    """Whose tokens are taken beside API keys, as `iss` names it; empty: nobody's."""
+    oidc_audience: str = ""
+    """What a token's `aud` must name; needed with an issuer: else a token for any other service would do."""
+    oidc_organization_claim: str = "organization"
+    """The claim that holds the organization's id."""
+    oidc_scopes_claim: str = "scope"
+    """The claim that holds scopes, as a list or with spaces between."""
+
+    @model_validator(mode="after")
+    def _whole_trust(self) -> GatewaySettings:
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE")
+        if self.oidc_issuer and not trustworthy(self.oidc_issuer):
+            raise ValueError("OIDC_ISSUER must be an https address")
+        return self
 
 
 KIB, MIB = 1024, 1024 * 1024

@@ -269,6 +269,12 @@ def _empty(page: Any) -> Callable[[Any], Any]:
     return lambda _: page(items=[], next_cursor=None)
 
 
+def _exists(request: organizations.GetOrganization) -> organizations.OrganizationView:
+    if request.organization not in (ALPHA, BETA):
+        raise Refused("not_found")
+    return organizations.OrganizationView(id=request.organization, name="Acme", created_at=NOW)
+
+
 def _rotation(_: Any) -> key_rotation.Rotation:
     return key_rotation.Rotation(
         current="new", keys=("new", "old"), rewrapped=3, left=0, unreadable=0, running=False
@@ -280,6 +286,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
         id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)
     ),
     organizations.DELETE_ORGANIZATION: _deleted(ALPHA),
+    organizations.GET_ORGANIZATION: _exists,
     organizations.LIST_ORGANIZATIONS: lambda _: Page[organizations.OrganizationView](
         items=[organizations.OrganizationView(id=ALPHA, name="alpha", created_at=NOW)], next_cursor=None
     ),

@@ -6,7 +6,7 @@ DESCRIPTION = """Devices send by MQTT or HTTP; what is seen here is read from th
 
 **Authentication.** `Authorization: Bearer hmq_key_…`. The key decides the organization, so no path
 carries it. The admin key (`hmq_admin_…`) makes organizations, and acts for one with the
-header `X-Organization`.
+header `X-Organization`. Where the operator trusts an OpenID issuer, its tokens stand for a key, too.
 
 **Errors** are problem documents (RFC 9457, `application/problem+json`) with a stable `code`.
 
