@@ -142,6 +142,13 @@ class SecretView(Model):
     last_used_at: datetime | None = None
 
 
+class CertificateView(Model):
+    """What may stand in the password's place: SHA-256 of the certificate, or the name that it gives."""
+
+    fingerprint: str | None = None
+    subject: str | None = None
+
+
 class AclAnswer(Model):
     """`filter` is the one that allows it, as it stands in the credential."""
 
@@ -166,6 +173,7 @@ class CredentialView(Model):
     expires_at: datetime | None
     last_used_at: datetime | None = None
     secrets: tuple[SecretView, ...] = ()
+    certificate: CertificateView | None = None
 
 
 class CredentialWithPassword(CredentialView):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from contracts import envelope
 from contracts.activity import ActivityRecorded
+from contracts.certificates import CredentialCertificateBound, CredentialCertificateUnbound
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialExpired,
@@ -26,6 +27,8 @@ _LATEST: tuple[type[Event], ...] = (
     ApiKeyIssued,
     ApiKeyRevoked,
     CredentialAclChanged,
+    CredentialCertificateBound,
+    CredentialCertificateUnbound,
     CredentialExpired,
     CredentialIssued,
     CredentialRenamed,

@@ -6,6 +6,7 @@ import asyncio
 
 from contracts import connections as connections_calls
 from contracts import credentials, integrations, key_rotation, organizations
+from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
 from runtime import rpc
 from runtime.activity import ActivityLog
@@ -19,6 +20,8 @@ from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
 from services.credentials.callout import Callout
 from services.credentials.census import Census
+from services.credentials.certificate_handlers import CertificateHandlers
+from services.credentials.certificates import Certificates
 from services.credentials.commands import Commands
 from services.credentials.connections import Connections
 from services.credentials.connz import Connz
@@ -36,6 +39,7 @@ from services.credentials.live import Live
 from services.credentials.plans import Plans, context_of_plan
 from services.credentials.queries import Queries
 from services.credentials.refusals import Refusals
+from services.credentials.relayed import Relayed
 from services.credentials.retained import Retained
 from services.credentials.rotation import Place, RotationHandlers, Rotator
 from services.credentials.sealing import Sealing
@@ -53,6 +57,7 @@ def serve_calls(
     service: Service,
     handlers: Handlers,
     lifecycle: CredentialHandlers,
+    certificate: CertificateHandlers,
     integration: IntegrationHandlers,
     queries: Queries,
     who: Authentication,
@@ -74,6 +79,8 @@ def serve_calls(
     rpc.serve(broker, credentials.ROTATE_CREDENTIAL, lifecycle.rotate, queue=NAME)
     rpc.serve(broker, credentials.CHANGE_ACL, lifecycle.change_acl, queue=NAME)
     rpc.serve(broker, credentials.CHECK_ACL, queries.check_acl, queue=NAME)
+    rpc.serve(broker, BIND_CERTIFICATE, certificate.bind, queue=NAME)
+    rpc.serve(broker, UNBIND_CERTIFICATE, certificate.unbind, queue=NAME)
     rpc.serve(broker, credentials.LIST_CREDENTIALS, queries.credentials, queue=NAME)
     rpc.serve(broker, credentials.GET_CREDENTIAL, queries.credential, queue=NAME)
     rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, who.device, queue=NAME)
@@ -106,6 +113,7 @@ async def run() -> None:
             service,
             Handlers(commands, registry, hashing),
             CredentialHandlers(commands, registry, hashing, last_use),
+            CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),
             Queries(directory, last_use),
             who,
@@ -119,6 +127,8 @@ async def run() -> None:
         rpc.serve(service.bus.broker, key_rotation.ROTATE_SECRETS, rotation.rotate, queue=NAME)
         rpc.serve(service.bus.broker, key_rotation.GET_ROTATION, rotation.state, queue=NAME)
         directory.listen(Announcer(activity))
+        certificates = Certificates(directory)
+        directory.listen(certificates)
         service.task(activity.run(), "activity")
         service.task(last_use.run(), "last use")
         service.task(last_use.follow(), "last uses")
@@ -126,7 +136,9 @@ async def run() -> None:
         directory.listen(deadlines)
         following = service.task(directory.follow(), "directory")
         if settings.hosted_broker == "nats":
-            await open_hosted(service, settings, directory, activity, who, last_use, deadlines, following)
+            await open_hosted(
+                service, settings, directory, activity, who, certificates, last_use, deadlines, following
+            )
         else:
             await caught_up(directory, following, settings.start_patience_s)
         service.task(deadlines.run(), "deadlines")
@@ -142,6 +154,7 @@ async def open_hosted(
     directory: Directory,
     activity: ActivityLog,
     who: Authentication,
+    certificates: Certificates,
     last_use: LastUse,
     deadlines: Deadlines,
     following: asyncio.Task[None],
@@ -154,6 +167,7 @@ async def open_hosted(
     gate = Gate(service.bus)
     service.health.add("hosted broker", lambda: None if gate.open else "its source is not attached")
     refusals = Refusals(activity)
+    relayed = Relayed(key_bytes(settings.tls_ticket_key) if settings.tls_ticket_key else None)
     signer = Signer(settings.callout_issuer_seed.get_secret_value())
     leavings = await leavings_at(service, settings, directory, last_use)
     connections = Connections(system, directory, leavings.take_over if leavings else None)
@@ -172,7 +186,7 @@ async def open_hosted(
     rpc.serve(service.bus.broker, connections_calls.LIST_CONNECTIONS, live.list, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.LIST_ALL_CONNECTIONS, live.everything, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.DISCONNECT_CREDENTIAL, live.disconnect, queue=NAME)
-    await Callout(service.bus.client, who, gate, signer, refusals, connections).serve()
+    await Callout(service.bus.client, who, gate, signer, refusals, connections, certificates, relayed).serve()
 
 
 async def leavings_at(

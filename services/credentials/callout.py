@@ -15,11 +15,13 @@ from contracts.failures import Unavailable
 from contracts.subjects import AUTH_CALLOUT
 from runtime.observe import log, meter
 from services.credentials.authentication import Authentication, Found
+from services.credentials.certificates import Certificates, Shown
 from services.credentials.connections import Connections
 from services.credentials.filters import expanded
 from services.credentials.gate import Gate
 from services.credentials.ids import client_id_belongs
 from services.credentials.refusals import Refusals
+from services.credentials.relayed import Relayed
 from services.credentials.user_jwt import Question, Signer, question
 
 _log = log(part="callout")
@@ -37,8 +39,11 @@ class Callout:
         signer: Signer,
         refusals: Refusals,
         connections: Connections,
+        certificates: Certificates,
+        relayed: Relayed,
     ) -> None:
         self._connections = connections
+        self._certificates, self._relayed = certificates, relayed
         self._client, self._authentication = client, authentication
         self._gate, self._signer, self._refusals = gate, signer, refusals
         self._waiting: set[asyncio.Task[None]] = set()
@@ -49,37 +54,44 @@ class Callout:
 
     async def _on_request(self, message: Msg) -> None:
         try:
-            asked = question(message.data)
+            asked, shown = self._relayed.unwrap(question(message.data))
         except ValueError as error:
             _log.warning("a connect cannot be read", error=str(error))
             return
         options = asked.connect_opts
-        new = self._authentication.may_be_new(options.user, options.password)
+        if shown is None:
+            new = self._authentication.may_be_new(options.user, options.password)
+        else:
+            new = self._certificates.may_be_new(options.user, asked.client_info.mqtt_id, shown)
         if (self._gate.open and not new) or len(self._waiting) >= WAITING_MAX:
-            await self._answer(message.reply, asked)
+            await self._answer(message.reply, asked, shown)
             return
-        task = asyncio.create_task(self._answer_later(message.reply, asked, new))
+        task = asyncio.create_task(self._answer_later(message.reply, asked, shown, new))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    async def _answer_later(self, reply: str, asked: Question, new: bool) -> None:
+    async def _answer_later(self, reply: str, asked: Question, shown: Shown | None, new: bool) -> None:
         await self._gate.ask()
         if new and self._gate.open:
             try:
                 await self._authentication.catch_up()
             except Unavailable as error:
                 _log.warning("a connect is answered from what is known", error=error.detail)
-        await self._answer(reply, asked)
+        await self._answer(reply, asked, shown)
 
-    async def _answer(self, reply: str, asked: Question) -> None:
-        found = self._authentication.check(asked.connect_opts.user, asked.connect_opts.password)
+    async def _answer(self, reply: str, asked: Question, shown: Shown | None) -> None:
+        user = asked.connect_opts.user
+        if shown is None:
+            found = self._authentication.check(user, asked.connect_opts.password)
+        else:
+            found = self._certificates.check(user, asked.client_info.mqtt_id, shown)
         refused = self._refused(asked, found)
         _connects.add(1, {"outcome": refused or "ok"})
         if refused is None and found.entry is not None:
             state, client_id = found.entry.state, asked.client_info.mqtt_id
             publish = expanded(state.publish, state.device_id, client_id)
             subscribe = expanded(state.subscribe, state.device_id, client_id)
-            answer = self._signer.allow(asked, publish, subscribe, found.until)
+            answer = self._signer.allow(asked, found.entry.id, publish, subscribe, found.until)
             self._authentication.used(found, client_id)
             self._connections.let_in(asked.server_id.id, asked.client_info.id, found.entry.id)
         else:

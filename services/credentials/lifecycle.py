@@ -66,6 +66,8 @@ def decide_expiry(held: Credential, now: datetime) -> list[Event]:
 
 def narrowed(before: Credential, after: Credential) -> bool:
     """Whether something that was allowed is no longer: then connections made before must end."""
+    if before.certificate is not None and before.certificate != after.certificate:
+        return True
     return not (all_covered(before.publish, after.publish) and all_covered(before.subscribe, after.subscribe))
 
 

@@ -63,6 +63,8 @@ class CredentialsSettings(ServiceSettings):
     """nats-server's own listener: there a revoked credential's sessions are taken over, so that no will fires."""
     hosted_mqtt_username: str = "platform"
     hosted_mqtt_password: SecretStr | None = None
+    tls_ticket_key: Key | None = None
+    """Shared with the TLS relay; without it nothing that a relay says is believed."""
     hosted_broker: Literal["nats", "mosquitto"] = "nats"
     start_patience_s: float = 60.0
     """How long the first reading of the registry may take: a million events need about 20 s."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
+from contracts.certificates import CredentialCertificateBound, CredentialCertificateUnbound
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialExpired,
@@ -59,6 +60,13 @@ class Previous(NamedTuple):
     until: datetime
 
 
+class Certificate(NamedTuple):
+    """What may stand in the password's place: one of the two."""
+
+    fingerprint: str | None
+    subject: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """`number` counts its secrets; the newest one is `verifier`."""
@@ -76,6 +84,7 @@ class Credential:
     number: int = 1
     previous: Previous | None = None
     expiry_recorded: bool = False
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,8 @@ def evolve(state: StateT, event: Event) -> StateT:
                 number=state.number + 1,
                 previous=Previous(state.verifier, state.hint, until) if until is not None else None,
             )
+        case Credential(), CredentialCertificateBound() | CredentialCertificateUnbound():
+            return replace(state, certificate=_certificate(event))
         case Credential(), CredentialExpired():
             return replace(state, expiry_recorded=True)
         case Integration(), IntegrationCreated() | IntegrationChanged():
@@ -140,3 +151,9 @@ def evolve(state: StateT, event: Event) -> StateT:
             return replace(state, status="ended")
         case _:
             return state
+
+
+def _certificate(event: CredentialCertificateBound | CredentialCertificateUnbound) -> Certificate | None:
+    if isinstance(event, CredentialCertificateUnbound):
+        return None
+    return Certificate(event.fingerprint, event.subject)

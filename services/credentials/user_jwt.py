@@ -75,15 +75,16 @@ class Signer:
     def allow(
         self,
         asked: Question,
+        name: str,
         publish: tuple[str, ...],
         subscribe: tuple[str, ...],
         expires_at: datetime | None,
     ) -> bytes:
-        """Into the device account with these MQTT filters; the server ends the connection at `expires_at`."""
+        """Into the device account as `name` with these filters; the server ends the connection at `expires_at`."""
         user: dict[str, Any] = {
             "sub": asked.user_nkey,
             "aud": ACCOUNT,
-            "name": asked.connect_opts.user,
+            "name": name,
             "nats": {
                 "type": "user",
                 "version": 2,

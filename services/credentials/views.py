@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from contracts.credentials import CredentialView, SecretView
+from contracts.credentials import CertificateView, CredentialView, SecretView
 from contracts.integrations import HOSTED, IntegrationView, TopicFilter
 from contracts.organizations import ApiKeyView, OrganizationView
 from services.credentials.directory import Entry
@@ -61,6 +61,7 @@ def credential_view(
         expires_at=state.expires_at,
         last_used_at=used(id, None),
         secrets=tuple(secrets) if standing(state, now) == "active" else (),
+        certificate=CertificateView(**state.certificate._asdict()) if state.certificate else None,
     )
 
 

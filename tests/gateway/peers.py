@@ -11,7 +11,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts import connections, credentials, integrations, key_rotation, organizations, telemetry
+from contracts import (
+    certificates,
+    connections,
+    credentials,
+    integrations,
+    key_rotation,
+    organizations,
+    telemetry,
+)
 from contracts.calls import Call, Nothing, Page
 from contracts.failures import Refused
 from contracts.organizations import ALL_SCOPES, PLATFORM, Principal, Scope
@@ -169,6 +177,16 @@ def _disconnected(request: Any) -> connections.Disconnected:
     return connections.Disconnected(disconnected=1)
 
 
+def _certified(request: Any) -> credentials.CredentialView:
+    bound = credentials.CertificateView(fingerprint=request.fingerprint, subject=request.subject)
+    return _credential(request).model_copy(update={"certificate": bound})
+
+
+def _uncertified(request: Any) -> Nothing:
+    _credential(request)
+    return Nothing()
+
+
 def _revoke(request: Any) -> Nothing:
     _own(request, CREDENTIAL)
     return Nothing()
@@ -308,6 +326,8 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     credentials.ROTATE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
         **_credential(r).model_dump(), password=KEYS.device
     ),
+    certificates.BIND_CERTIFICATE: _certified,
+    certificates.UNBIND_CERTIFICATE: _uncertified,
     credentials.CHANGE_ACL: _credential,
     credentials.CHECK_ACL: _checked,
     connections.LIST_CONNECTIONS: _connections,

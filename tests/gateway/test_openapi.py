@@ -18,6 +18,7 @@ from services.gateway.ingest_body import IngestMessage
 from services.gateway.openapi.examples import EXAMPLES
 from services.gateway.routes import (
     api_keys,
+    certificates,
     connections,
     credentials,
     ingest,
@@ -94,6 +95,7 @@ def test_every_call_tells_its_refusals_as_problems(document: dict[str, Any]) -> 
 def test_every_example_fits_its_model() -> None:
     modules = (
         api_keys,
+        certificates,
         connections,
         credentials,
         ingest,

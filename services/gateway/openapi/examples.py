@@ -21,6 +21,7 @@ _CREDENTIAL = {
     "expires_at": None,
     "last_used_at": "2026-11-21T18:05:12.345Z",
     "secrets": [{"hint": "hmq_dev_3fKq", "valid_until": None, "last_used_at": "2026-11-21T18:05:12.345Z"}],
+    "certificate": None,
 }
 _API_KEY = {
     "id": "key_2m7q4t8w1zbk3v9x",
@@ -98,9 +99,15 @@ EXAMPLES: dict[str, Any] = {
     "CredentialIssued": {
         **_CREDENTIAL,
         "password": "hmq_dev_…",
-        "endpoints": {"mqtt": "mqtt://mqtt.example.com:1883", "ws": "ws://mqtt.example.com:9001/mqtt"},
+        "endpoints": {
+            "mqtt": "mqtt://mqtt.example.com:1883",
+            "ws": "ws://mqtt.example.com:9001/mqtt",
+            "mqtts": "mqtts://mqtt.example.com:8883",
+            "wss": "wss://mqtt.example.com:8084/mqtt",
+        },
     },
     "CredentialView": _CREDENTIAL,
+    "ClientCertificate": {"fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
     "CredentialChange": {"name": "Boiler 7, hall B"},
     "PasswordRotation": {"grace_seconds": 86400},
     "Acl": {"publish": ["devices/{device_id}/#"], "subscribe": ["commands/{device_id}/#"]},

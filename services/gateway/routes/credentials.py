@@ -75,6 +75,8 @@ class Endpoints(BaseModel):
 
     mqtt: str
     ws: str
+    mqtts: str | None = None
+    wss: str | None = None
 
 
 class CredentialIssued(CredentialWithPassword):
@@ -103,7 +105,12 @@ async def issue_credential(
 
 def with_endpoints(issued: CredentialWithPassword, gateway: Gateway) -> CredentialIssued:
     settings = gateway.settings
-    endpoints = Endpoints(mqtt=settings.public_mqtt_url, ws=settings.public_mqtt_ws_url)
+    endpoints = Endpoints(
+        mqtt=settings.public_mqtt_url,
+        ws=settings.public_mqtt_ws_url,
+        mqtts=settings.public_mqtts_url,
+        wss=settings.public_mqtt_wss_url,
+    )
     return CredentialIssued(**issued.model_dump(), endpoints=endpoints)
 
 
