@@ -90,7 +90,7 @@ def stored(
             received=stored_at,
             payload=payload,
             hosted_device=address.device,
-            traceparent=None,
+            traceparent=held.get(TRACEPARENT),  # of MQTT 5 only
         )
     return StoredMessage(
         organization=organization,

@@ -65,6 +65,11 @@ def messages_of_source(organization: str, source: str) -> str:
     return f"message.*.{organization}.{source}"
 
 
+def messages_of_hosted() -> str:
+    """Filter for all messages of the hosted broker, of all organizations."""
+    return f"message.*.*.{HOSTED}.>"
+
+
 def messages_of_partition(number: int) -> str:
     return f"message.{number}.>"
 

@@ -27,7 +27,13 @@ def main() -> int:
     began = time.monotonic()
     stack = None
     try:
-        stack = Stack(state, wanted=wanted, durable=os.environ.get("HYBRIDMQ_PROFILE") == "durable", say=_say)
+        stack = Stack(
+            state,
+            wanted=wanted,
+            durable=os.environ.get("HYBRIDMQ_PROFILE") == "durable",
+            say=_say,
+            hosted_broker=os.environ.get("HOSTED_BROKER") or "nats",
+        )
         stack.start()
         _say(f"Ready after {time.monotonic() - began:.1f} s.\n\n{_table(stack.addresses, stack.run_file)}\n")
         while True:

@@ -15,6 +15,7 @@ from typing import IO
 
 from deploy.local import environment, requests
 from deploy.local.environment import SERVICES, ServicePorts
+from deploy.local.mosquitto import MosquittoServer, require
 from deploy.local.nats import NatsServer
 from deploy.local.nats_config import NatsPorts
 from deploy.local.ports import LOOPBACK, free_port, wanted_port
@@ -71,6 +72,7 @@ class Stack:
         durable: bool = False,
         say: Callable[[str], None] = print,
         extra_environment: Mapping[str, str] | None = None,
+        hosted_broker: str = "nats",
     ) -> None:
         self._state = state
         self._say = say
@@ -81,9 +83,12 @@ class Stack:
         ports = self._choose_ports({**dict.fromkeys(WANTED_PORTS, 0), **(wanted or {})})
         self._secrets = Secrets(state / "secrets")
         tls = tls_files(state / "secrets", {**os.environ, **self._extra})
+        mosquitto = hosted_broker == "mosquitto"
+        # nats-server's own listener then lets no device in: nobody answers for them.
+        listeners = (free_port(), free_port()) if mosquitto else (ports["mqtt"], ports["mqtt_ws"])
         self.nats = NatsServer(
             state / "nats",
-            NatsPorts(ports["nats"], ports["mqtt"], ports["mqtt_ws"], monitor=free_port()),
+            NatsPorts(ports["nats"], *listeners, monitor=free_port()),
             self._secrets,
             log=self._logs / "nats.log",
             durable=durable,
@@ -98,12 +103,27 @@ class Stack:
         environments = environment.services(
             self.nats, self.postgres.urls(), self._secrets, self._ports, secured
         )
+        self.mosquitto: MosquittoServer | None = None
+        if mosquitto:
+            require(say)
+            self.mosquitto = MosquittoServer(
+                state / "mosquitto",
+                mqtt=ports["mqtt"],
+                websocket=ports["mqtt_ws"],
+                secrets=self._secrets,
+                root=ROOT,
+                log=self._logs / "mosquitto.log",
+                registry=environments["credentials"],
+                restore_file=state / "restart" / "mosquitto",
+            )
+            environments = self.mosquitto.overlay(environments)
         self.services = {
             name: self._python(f"services.{name}", name, environments[name]) for name in SERVICES
         }
-        self.relay = self._python(
-            "services.relay", "relay", environment.relay(self.nats, self._secrets, secured)
-        )
+        relay = environment.relay(self.nats, self._secrets, secured)
+        if self.mosquitto is not None:
+            relay |= self.mosquitto.relay()
+        self.relay = self._python("services.relay", "relay", relay)
         self._tasks = {
             "streams": self._python("runtime.provision", "streams", environment.provision(self.nats)),
             "tables": self._python(
@@ -114,6 +134,7 @@ class Stack:
             {
                 "nats": (self.nats.process, self.nats.start),
                 "postgres": (self.postgres.process, self.postgres.start),
+                **({"mosquitto": (self.mosquitto.process, self.mosquitto.start)} if self.mosquitto else {}),
                 **{name: (service, service.start) for name, service in self.services.items()},
                 "relay": (self.relay, self.relay.start),
             },
@@ -124,8 +145,8 @@ class Stack:
     def addresses(self) -> Addresses:
         return Addresses(
             gateway=f"http://{LOOPBACK}:{self._ports.http}",
-            mqtt=self.nats.mqtt_url,
-            mqtt_ws=self.nats.mqtt_ws_url,
+            mqtt=(self.mosquitto or self.nats).mqtt_url,
+            mqtt_ws=(self.mosquitto or self.nats).mqtt_ws_url,
             mqtts=self._secured.mqtts_url,
             mqtt_wss=self._secured.wss_url,
             mqtt_ca=f"http://{LOOPBACK}:{self._ports.http}/v1/ca.pem" if self._secured.tls.authority else "",
@@ -145,6 +166,7 @@ class Stack:
         return {
             "nats": self.nats.process,
             "postgres": self.postgres.process,
+            **({"mosquitto": self.mosquitto.process} if self.mosquitto else {}),
             **self.services,
             "relay": self.relay,
         }
@@ -170,7 +192,7 @@ class Stack:
 
     def watch(self) -> None:
         """One look at every process: restarts what has ended or should be, bounds the logs."""
-        for name in requests.taken(self._state, self.services):
+        for name in requests.taken(self._state, self.processes):
             self._say(f"restarting {name}, as asked for")
             self.restart(name, ready=False)
         self._watch.look(time.monotonic())
@@ -187,6 +209,10 @@ class Stack:
         elif name == "postgres":
             self.postgres.stop()
             self.postgres.start()
+        elif name == "mosquitto":
+            assert self.mosquitto is not None
+            self.mosquitto.stop()
+            self.mosquitto.start()
         else:
             self.processes[name].stop()
             self.processes[name].start()
@@ -208,6 +234,11 @@ class Stack:
             process.rotate_log()
         self._all(together, {"nats-server": self.nats.start, "PostgreSQL": self.postgres.start})
         self._all(together, {name: partial(self._run_task, name) for name in self._tasks})
+        if self.mosquitto is not None:
+            self._all(together, {"Mosquitto": self.mosquitto.start})
+            self._say(
+                "  its WebSocket listener binds every interface: a firewall keeps strangers off its port"
+            )
         for service in self.services.values():
             service.start()
         self.relay.start()
@@ -219,6 +250,8 @@ class Stack:
         self.relay.stop()
         for name in reversed(SERVICES):
             self.services[name].stop(timeout_s=15)
+        if self.mosquitto is not None:
+            self.mosquitto.stop()
         self.postgres.stop()
         self.nats.stop()
 

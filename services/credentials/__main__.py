@@ -31,11 +31,15 @@ from services.credentials.directory import Directory
 from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
+from services.credentials.hosted import AskingBroker, HostedBroker, admitting
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
 from services.credentials.last_use import LastUse
 from services.credentials.leavings import Leavings
 from services.credentials.live import Live
+from services.credentials.mosquitto.follower import Follower
+from services.credentials.mosquitto.presence import Presence
+from services.credentials.mosquitto.settings import MosquittoSettings
 from services.credentials.plans import Plans, context_of_plan
 from services.credentials.queries import Queries
 from services.credentials.refusals import Refusals
@@ -61,6 +65,7 @@ def serve_calls(
     integration: IntegrationHandlers,
     queries: Queries,
     who: Authentication,
+    hosted: HostedBroker,
 ) -> None:
     """Everything that other services may ask of this one."""
     broker = service.bus.broker
@@ -73,10 +78,10 @@ def serve_calls(
     rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
     rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
     rpc.serve(broker, organizations.AUTHENTICATE, who.key, queue=NAME)
-    rpc.serve(broker, credentials.ISSUE_CREDENTIAL, handlers.issue_credential, queue=NAME)
+    rpc.serve(broker, credentials.ISSUE_CREDENTIAL, admitting(hosted, handlers.issue_credential), queue=NAME)
     rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
     rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
-    rpc.serve(broker, credentials.ROTATE_CREDENTIAL, lifecycle.rotate, queue=NAME)
+    rpc.serve(broker, credentials.ROTATE_CREDENTIAL, admitting(hosted, lifecycle.rotate), queue=NAME)
     rpc.serve(broker, credentials.CHANGE_ACL, lifecycle.change_acl, queue=NAME)
     rpc.serve(broker, credentials.CHECK_ACL, queries.check_acl, queue=NAME)
     rpc.serve(broker, BIND_CERTIFICATE, certificate.bind, queue=NAME)
@@ -109,6 +114,8 @@ async def run() -> None:
         registry = Registry(log, directory)
         last_use = LastUse(client)
         who = Authentication(directory, hashing, settings.admin_key, last_use)
+        mosquitto = follower(directory, activity) if settings.hosted_broker == "mosquitto" else None
+        hosted: HostedBroker = mosquitto or AskingBroker()
         serve_calls(
             service,
             Handlers(commands, registry, hashing),
@@ -117,6 +124,7 @@ async def run() -> None:
             IntegrationHandlers(commands, registry, vault),
             Queries(directory, last_use),
             who,
+            hosted,
         )
         sealed = (
             Place(Bucket(client, SECRETS_BUCKET), context_of_secret),
@@ -135,17 +143,32 @@ async def run() -> None:
         deadlines = Deadlines(registry, log)
         directory.listen(deadlines)
         following = service.task(directory.follow(), "directory")
-        if settings.hosted_broker == "nats":
+        if mosquitto is None:
             await open_hosted(
                 service, settings, directory, activity, who, certificates, last_use, deadlines, following
             )
         else:
+            directory.listen(mosquitto)
+            service.health.add("hosted broker", lambda: mosquitto.trouble)
             await caught_up(directory, following, settings.start_patience_s)
+            service.task(mosquitto.run(), "mosquitto")
         service.task(deadlines.run(), "deadlines")
         service.task(tidy(vault, directory), "janitor")
         service.task(rotator.run(), "key rotation")
         await service.bus.broker.start()
         await service.run()
+
+
+def follower(directory: Directory, activity: ActivityLog) -> Follower:
+    """Mosquitto: it does not ask, so it is kept equal to the registry."""
+    settings = load(MosquittoSettings)
+    return Follower(
+        directory,
+        settings.mosquitto_url,
+        settings.mosquitto_admin_password,
+        restore=settings.mosquitto_restore_file,
+        on_log=Presence(directory, activity),
+    )
 
 
 async def open_hosted(

@@ -6,7 +6,12 @@ when a retried command only repeats its answer; everything else a broker follows
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from contracts.credentials import CredentialWithPassword
+
+RequestT = TypeVar("RequestT")
 
 
 class HostedBroker(Protocol):
@@ -19,3 +24,16 @@ class AskingBroker:
 
     async def admit(self, credential: str, password: str) -> None:
         """Nothing to do."""
+
+
+def admitting(
+    broker: HostedBroker, handler: Callable[[RequestT], Awaitable[CredentialWithPassword]]
+) -> Callable[[RequestT], Awaitable[CredentialWithPassword]]:
+    """The handler of a command that makes a password; it answers when the password is good."""
+
+    async def handle(request: RequestT) -> CredentialWithPassword:
+        answer = await handler(request)
+        await broker.admit(answer.id, answer.password)
+        return answer
+
+    return handle

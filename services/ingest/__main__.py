@@ -10,11 +10,12 @@ from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
 from runtime.log_writer import LogWriter
-from runtime.service import main, started
+from runtime.service import Service, main, started
 from runtime.settings import load
 from services.ingest import secrets
 from services.ingest.drops import Drops
 from services.ingest.hosted import HostedQos0
+from services.ingest.hosted_mosquitto import hosted_link
 from services.ingest.manager import Manager
 from services.ingest.probe import Probe
 from services.ingest.publish import HostedConnection, Publisher
@@ -34,14 +35,11 @@ async def run() -> None:
 
         hosted_writer = LogWriter(client, queue_messages_max=settings.qos0_waiting_max)
         service.task(hosted_writer.run(), "hosted writer")
-        devices = await connect_client(
-            settings.nats_url, settings.devices_nats_seed.get_secret_value(), NAME, service.bus.closed
-        )
-        service.on_stop(devices.close)
-        service.health.add(
-            "devices", lambda: None if devices.is_connected else "not connected to the device account"
-        )
-        await HostedQos0(hosted_writer, drops).start(devices)
+        if settings.hosted_broker == "nats":
+            await open_devices(service, settings, HostedQos0(hosted_writer, drops))
+        else:
+            link = hosted_link(service.bus, settings, hosted_writer, activity, drops)
+            service.task(link.run(), "hosted session")
 
         # Names are resolved in threads: a slow name server must not hold up all links.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
@@ -73,6 +71,18 @@ async def run() -> None:
         rpc.serve(service.bus.broker, PUBLISH, Publisher(manager, hosted, activity).publish, queue=NAME)
         await service.bus.broker.start()
         await service.run()
+
+
+async def open_devices(service: Service, settings: Settings, qos0: HostedQos0) -> None:
+    """Hears what devices publish through nats-server's listener."""
+    devices = await connect_client(
+        settings.nats_url, settings.devices_nats_seed.get_secret_value(), NAME, service.bus.closed
+    )
+    service.on_stop(devices.close)
+    service.health.add(
+        "devices", lambda: None if devices.is_connected else "not connected to the device account"
+    )
+    await qos0.start(devices)
 
 
 if __name__ == "__main__":

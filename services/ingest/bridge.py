@@ -51,6 +51,8 @@ class Bridge:
     acknowledgement: what does not fit is dropped and reported.
     """
 
+    qos_header = messages.QOS
+
     def __init__(
         self,
         organization: str,
@@ -95,7 +97,7 @@ class Bridge:
     def _take(self, session: Session, message: Incoming, received: str, begun: str | None) -> None:
         topic, payload, qos, retain, dup, mid, traceparent = message
         if payload is None or len(payload) > PAYLOAD_BYTES_MAX:
-            self._drop("payload.too_large")
+            self._drop("payload.too_large", topic)
             self._acknowledge(session, mid, qos)
             return
         if qos and dup and (copy := self._window.copy_of(mid, topic, payload)) is not None:
@@ -105,11 +107,16 @@ class Bridge:
             else:
                 self._waiting[copy.number] = (session, qos)
             return
-        subject, common = place(self._organization, self._integration, topic)
+        found = self._place(topic)
+        if found is None:
+            self._drop("topic.invalid", topic)
+            self._acknowledge(session, mid, qos)
+            return
+        subject, common = found
         self._number += 1
         id = f"{self._ids}-{self._number}"
         lines = (
-            f"{common}{ID}: {id}\r\n{MESSAGE_ID}: {id}\r\n{TIME}: {received}\r\n{messages.QOS}: {qos}\r\n"
+            f"{common}{ID}: {id}\r\n{MESSAGE_ID}: {id}\r\n{TIME}: {received}\r\n{self.qos_header}: {qos}\r\n"
             f"{SINCE}: {self._window.since}\r\n{TRACEPARENT}: {traceparent or begun}\r\n"
         )
         if retain:
@@ -121,35 +128,39 @@ class Bridge:
                 lines += f"{messages.DUP}: 1\r\n"
             taken = self._window.take(mid, topic, payload)
             self._waiting[taken.number] = (session, qos)
-        on_stored = partial(self._on_stored, self._number, taken)
+        on_stored = partial(self._on_stored, self._number, taken, topic)
         try:
             self._under_way[self._number] = self._writer.submit(subject, lines, payload, on_stored)
         except Unavailable:
-            self._refused(taken)
+            self._refused(taken, topic)
 
-    def _on_stored(self, number: int, taken: Taken | None, stored: Stored | None) -> None:
+    def _place(self, topic: str) -> Place | None:
+        """None for a topic that no log takes."""
+        return place(self._organization, self._integration, topic)
+
+    def _on_stored(self, number: int, taken: Taken | None, topic: str, stored: Stored | None) -> None:
         self._under_way.pop(number, None)
         if self._session is not None and len(self._under_way) <= self._inflight_max // 2:
             self._session.resume()
         if not self._under_way:
             self._settled.set()
         if stored is None:
-            self._refused(taken)
+            self._refused(taken, topic)
         elif taken is not None:
             session, qos = self._waiting.pop(taken.number)
             self._window.store(taken, stored.sequence)
             self._acknowledge(session, taken.mid, qos)
 
-    def _refused(self, taken: Taken | None) -> None:
+    def _refused(self, taken: Taken | None, topic: str) -> None:
         if taken is None:
-            self._drop("log.unavailable")
+            self._drop("log.unavailable", topic)
             return
         # Not acknowledged: the broker still has it, and sends it over the next connection.
         session, _ = self._waiting.pop(taken.number)
         self._window.refuse(taken)
         session.end("the event log does not take more")
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, reason: str, topic: str) -> None:  # noqa: ARG002 — whose it is, where a link has many
         self._drops.add(self._organization, self._integration, kind="link.dropped", reason=reason)
 
     def _acknowledge(self, session: Session, mid: int, qos: int) -> None:

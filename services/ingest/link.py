@@ -44,7 +44,9 @@ class Link:
         read_password: Callable[[Wanted], Awaitable[str | None]],
         activity: ActivityLog,
         allow_private: bool,
+        attempts_counted: int = 10,
     ) -> None:
+        """`attempts_counted` bounds how long the pauses between tries become."""
         self.wanted = wanted
         self.session: Session | None = None  # while it is up
         self._lease = lease
@@ -53,6 +55,7 @@ class Link:
         self._read_password = read_password
         self._activity = activity
         self._allow_private = allow_private
+        self._attempts_counted = attempts_counted
         self._password: str | None = None
         self._state: State = "connecting"
         self._said: tuple[State, str] = ("connecting", "")
@@ -118,7 +121,7 @@ class Link:
                 if time.monotonic() - begun > STEADY_S:
                     attempt = 0
                 await asyncio.sleep(backoff.delay(attempt, refused=refused, random=random.random))
-                attempt += 1
+                attempt = min(attempt + 1, self._attempts_counted)
         finally:
             bridge.abandon()
 

@@ -101,7 +101,7 @@ class Manager:
         organization, integration = wanted.key
 
         async def bridge() -> Bridge:
-            window = await recall(self._bus.client, organization, integration)
+            window = await recall(self._bus.client, subjects.messages_of_source(organization, integration))
             return Bridge(
                 organization,
                 integration,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 import nats.errors
@@ -11,7 +12,6 @@ from nats.aio.client import Client
 from contracts import messages
 from contracts.failures import Unavailable
 from contracts.streams import MESSAGES
-from contracts.subjects import messages_of_source
 from runtime.pull import Pull
 from services.ingest.bridge import SINCE
 from services.ingest.window import Window
@@ -19,10 +19,12 @@ from services.ingest.window import Window
 _SILENCE_S = 5.0
 
 
-async def recall(client: Client, organization: str, integration: str) -> Window:
-    """The link's window as it stood. Raises Unavailable("log.unavailable")."""
+async def recall(client: Client, subject: str) -> Window:
+    """The window of the link whose messages this filter matches, as it stood.
+
+    Raises Unavailable("log.unavailable").
+    """
     window = Window()
-    subject = messages_of_source(organization, integration)
     try:
         last = await client.request(
             f"$JS.API.DIRECT.GET.{MESSAGES.name}",
@@ -36,8 +38,10 @@ async def recall(client: Client, organization: str, integration: str) -> Window:
         if headers["Status"] == "404":
             return window
         raise Unavailable("log.unavailable", f"reading {subject}: {headers}")
+    if SINCE not in headers:
+        return window  # another writer's: nats-server was the hosted broker before
     end = int(headers["Nats-Sequence"])
-    pull = Pull(client, MESSAGES.name, start=int(headers.get(SINCE, "1")), filters=(subject,), name="recall")
+    pull = Pull(client, MESSAGES.name, start=int(headers[SINCE]), filters=(subject,), name="recall")
     try:
         sequence = 0
         while sequence < end:
@@ -48,7 +52,13 @@ async def recall(client: Client, organization: str, integration: str) -> Window:
                 sequence, held = entry.sequence, entry.headers
                 if messages.MID in held:
                     mid = int(held[messages.MID])
-                    window.remember(mid, unquote(held[messages.TOPIC]), entry.data, sequence)
+                    window.remember(mid, _topic(entry.subject, held), entry.data, sequence)
     finally:
         await pull.close()
     return window
+
+
+def _topic(subject: str, held: Mapping[str, str]) -> str:
+    if messages.TOPIC in held:
+        return unquote(held[messages.TOPIC])
+    return messages.hosted_address(subject).topic

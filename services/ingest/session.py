@@ -92,6 +92,8 @@ class Session:
         inner.suppress_exceptions = False
         inner._create_socket_connection = lambda: connection  # noqa: SLF001
         inner.loop_read = self._read
+        self._paho_close = inner._sock_close  # noqa: SLF001
+        inner._sock_close = self._close  # noqa: SLF001
         self._aiomqtt_on_disconnect = inner.on_disconnect
         inner.on_disconnect = self._on_disconnect
         inner.on_publish = self._on_publish
@@ -195,6 +197,26 @@ class Session:
             if result > 0:
                 return self._fail(result)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _close(self) -> None:
+        """paho closes at the first write that fails; a broker that died may have sent more before."""
+        if self._inner._sock is not None and not self.ended.done():  # noqa: SLF001
+            self._read_the_rest()
+        self._paho_close()
+
+    def _read_the_rest(self) -> None:
+        """Messages that the kernel still holds: such a broker may have told their publishers that it has them,
+        and never have saved them. Acknowledged they cannot be any more; sent again, they are known as copies.
+        """
+        data = self._rest
+        self._rest = b""
+        with contextlib.suppress(OSError):
+            while more := self._socket.recv(READ_BYTES):
+                data += more
+        with contextlib.suppress(Malformed):
+            messages, *_ = frames.split(data, self._skip, five=self._five)
+            if messages:
+                self._on_messages(self, messages)
 
     def _fail(self, code: MQTTErrorCode) -> MQTTErrorCode:
         result: MQTTErrorCode = self._inner._loop_rc_handle(code)  # noqa: SLF001

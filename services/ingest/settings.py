@@ -10,7 +10,7 @@ from runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    hosted_broker: Literal["nats"] = "nats"
+    hosted_broker: Literal["nats", "mosquitto"] = "nats"
     devices_nats_seed: SecretStr
     """The nkey seed of ingest's user in the DEVICES account: it hears what devices publish."""
     hosted_mqtt_url: str = "mqtt://127.0.0.1:1883"

@@ -72,6 +72,10 @@ class Follower:
         self._command_s = 0.01  # what the last ones took, each
         self.connected = False
 
+    @property
+    def trouble(self) -> str | None:
+        return None if self.connected else "Mosquitto is not followed"
+
     def __call__(self, entity: Entity, _: Recorded) -> None:
         """A listener of the directory."""
         if not self._directory.caught_up:
@@ -275,6 +279,7 @@ class Follower:
             return False
         self._restored_at = clock
         _log.warning("a restore of the hosted broker is asked for", reason=why)
+        self._restore.parent.mkdir(parents=True, exist_ok=True)
         self._restore.write_text(why)
         return True
 
