@@ -110,6 +110,7 @@ CODES: dict[str, Meaning] = {
     # topics and payloads
     "topic.invalid": Meaning(422, "The topic is not valid"),
     "filter.invalid": Meaning(422, "The topic filter is not valid"),
+    "filter.forbidden": Meaning(403, "This credential may not subscribe to this filter"),
     "topic.forbidden": Meaning(403, "This credential may not publish to this topic"),
     "payload.too_large": Meaning(413, "The payload is too large"),
     "payload.empty": Meaning(422, "The payload is empty"),

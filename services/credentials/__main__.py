@@ -32,6 +32,8 @@ from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
 from services.credentials.hosted import AskingBroker, HostedBroker, admitting
+from services.credentials.http_auth.app import HttpAuth, listener
+from services.credentials.http_auth.judge import Judge
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
 from services.credentials.last_use import LastUse
@@ -152,6 +154,8 @@ async def run() -> None:
             service.health.add("hosted broker", lambda: mosquitto.trouble)
             await caught_up(directory, following, settings.start_patience_s)
             service.task(mosquitto.run(), "mosquitto")
+        if settings.http_auth_port:
+            answer_brokers(service, settings, directory, activity, who)
         service.task(deadlines.run(), "deadlines")
         service.task(tidy(vault, directory), "janitor")
         service.task(rotator.run(), "key rotation")
@@ -169,6 +173,27 @@ def follower(directory: Directory, activity: ActivityLog) -> Follower:
         restore=settings.mosquitto_restore_file,
         on_log=Presence(directory, activity),
     )
+
+
+def answer_brokers(
+    service: Service,
+    settings: CredentialsSettings,
+    directory: Directory,
+    activity: ActivityLog,
+    who: Authentication,
+) -> None:
+    """Brokers of the operator's that ask by HTTP."""
+    assert settings.http_auth_token is not None
+    refusals = Refusals(activity)
+    judge = Judge(who, directory, refusals)
+    server = listener(
+        HttpAuth(judge, settings.http_auth_token.get_secret_value()),
+        settings.http_auth_host,
+        settings.http_auth_port,
+    )
+    service.health.add("http auth", lambda: None if server.started else "not listening")
+    service.task(refusals.run(), "http auth refusals")
+    service.task(server._serve(), "http auth")  # noqa: SLF001  # `serve` would take the signals
 
 
 async def open_hosted(

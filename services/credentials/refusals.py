@@ -15,6 +15,7 @@ WINDOW_S = 60.0
 FIRST = 5  # in each window: enough to see what is wrong
 KEYS_MAX = 4096  # a flood from more addresses than this is counted together
 TEXT_MAX = 64  # of what a stranger sends
+TOPIC_MAX = 256
 OTHERS = (PLATFORM, "others")
 
 
@@ -42,6 +43,8 @@ class Refusals:
         username: str,
         client_id: str,
         address: str,
+        broker: str | None = None,
+        topic: str | None = None,
     ) -> None:
         """`organization` and `credential` are None where the user name names no credential."""
         owner = organization or PLATFORM
@@ -60,8 +63,12 @@ class Refusals:
         details: dict[str, object] = {
             "username": _shown(username),
             "client_id": _shown(client_id),
-            "address": address,
+            "address": _shown(address),
         }
+        if broker is not None:
+            details["broker"] = broker
+        if topic is not None:
+            details["topic"] = _shown(topic, TOPIC_MAX)
         self._record(owner, credential, reason, CODES[reason].title, details)
 
     async def run(self) -> None:
@@ -83,7 +90,7 @@ class Refusals:
             if window.left_out:
                 owner, who = key
                 credential = who if who.startswith("cred_") else None
-                summary = f"{window.left_out} more refused connects from {who}"
+                summary = f"{window.left_out} more refusals of {who}"
                 left_out: dict[str, object] = {"left_out": window.left_out, "from": who}
                 self._record(owner, credential, window.reason, summary, left_out)
 
@@ -101,8 +108,8 @@ class Refusals:
         self._activity.note(organization, event, f"device:{credential}" if credential else SOURCE)
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, length: int = TEXT_MAX) -> str:
     """Some put their secret where the user name belongs: what looks like one stays out of the log."""
     if "hmq_" in text:
         return "(a secret)"
-    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"
+    return text if len(text) <= length else f"{text[:length]}…"

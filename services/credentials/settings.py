@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, model_validator
 
 from contracts.secrets_format import well_formed
 from runtime.settings import ServiceSettings
 from services.credentials import keyring
 
 KEY_BYTES = 32
+TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}")
 
 
 def key_bytes(secret: SecretStr) -> bytes:
@@ -65,8 +67,20 @@ class CredentialsSettings(ServiceSettings):
     hosted_mqtt_password: SecretStr | None = None
     tls_ticket_key: Key | None = None
     """Shared with the TLS relay; without it nothing that a relay says is believed."""
+    http_auth_port: int = 0
+    """Where other brokers may ask who may connect, publish and subscribe; 0: nowhere."""
+    http_auth_host: str = "127.0.0.1"
+    http_auth_token: SecretStr | None = None
+    """What those brokers show: whoever has it may try passwords, so it is the operator's own."""
     hosted_broker: Literal["nats", "mosquitto"] = "nats"
     start_patience_s: float = 60.0
     """How long the first reading of the registry may take: a million events need about 20 s."""
     connections_look_s: float = 5.0
     """How often all connections are counted: it costs the server 2 µs each; excess is noticed as late."""
+
+    @model_validator(mode="after")
+    def _http_auth(self) -> Self:
+        token = self.http_auth_token.get_secret_value() if self.http_auth_token else ""
+        if self.http_auth_port and not TOKEN.fullmatch(token):
+            raise ValueError("HTTP_AUTH_PORT needs HTTP_AUTH_TOKEN, 32 to 128 of A-Z a-z 0-9 _ -")
+        return self
