@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
@@ -149,6 +149,44 @@ class CertificateView(Model):
     subject: str | None = None
 
 
+class GetHistory(Request):
+    """`at`: what was then; events after it are left out."""
+
+    id: str
+    at: AwareDatetime | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: str | None = None
+
+
+class HistoryEntry(Model):
+    """One event: when, what, and who caused it; `data` without what verifies a secret."""
+
+    sequence: int
+    time: datetime
+    type: str
+    actor: str
+    data: dict[str, Any]
+
+
+class CredentialAsOf(Model):
+    """What a credential was, and could do, at a time. `hints` are those of the secrets that held."""
+
+    time: datetime
+    state: Literal["active", "expired", "revoked"]
+    name: str
+    device_id: str | None
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    expires_at: datetime | None
+    hints: tuple[str, ...]
+
+
+class CredentialHistory(Page[HistoryEntry]):
+    """Oldest first. `as_of` where a time was asked for; None when there was no such credential yet."""
+
+    as_of: CredentialAsOf | None = None
+
+
 class AclAnswer(Model):
     """`filter` is the one that allows it, as it stands in the credential."""
 
@@ -188,6 +226,7 @@ RENAME_CREDENTIAL = Call("command.credentials.rename-credential", RenameCredenti
 ROTATE_CREDENTIAL = Call("command.credentials.rotate-credential", RotateCredential, CredentialWithPassword)
 CHANGE_ACL = Call("command.credentials.change-acl", ChangeAcl, CredentialView)
 CHECK_ACL = Call("query.credentials.check-acl", CheckAcl, AclAnswer)
+GET_HISTORY = Call("query.credentials.history", GetHistory, CredentialHistory)
 LIST_CREDENTIALS = Call("query.credentials.credentials", List, Page[CredentialView])
 GET_CREDENTIAL = Call("query.credentials.credential", GetCredential, CredentialView)
 AUTHENTICATE_DEVICE = Call("query.credentials.authenticate-device", AuthenticateDevice, Principal)

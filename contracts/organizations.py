@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
@@ -17,6 +17,7 @@ Name = Annotated[
 Scope = Literal["read", "publish", "manage_credentials", "manage_integrations", "admin"]
 ALL_SCOPES: tuple[Scope, ...] = ("read", "publish", "manage_credentials", "manage_integrations", "admin")
 
+ADMIN_GRACE_SECONDS_MAX = 24 * 3600  # a day to bring it to whoever uses it
 PLATFORM = "platform"  # stands where an organization's id stands, for the operator's own acts
 
 
@@ -43,6 +44,16 @@ class ApiKeyRevoked(Event):
     type = "api-key.revoked"
 
 
+class AdminKeyRotated(Event):
+    """`replaced` are the verifiers of the keys that held until now, and hold until `replaced_until` yet."""
+
+    type = "admin-key.rotated"
+    verifier: str
+    hint: str
+    replaced: tuple[str, ...]
+    replaced_until: datetime | None = None
+
+
 # commands and queries
 class CreateOrganization(Request):
     name: Name
@@ -66,6 +77,12 @@ class RevokeApiKey(Request):
     id: str
 
 
+class RotateAdminKey(Request):
+    """The operator's; while the grace lasts, the old key holds as well."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=ADMIN_GRACE_SECONDS_MAX)] = 0
+
+
 class GetApiKey(Request):
     id: str
 
@@ -86,6 +103,14 @@ class Authenticate(Model):
 class ApiKeySecret(Model):
     id: str
     secret: str
+
+
+class AdminKeySecret(Model):
+    """The one time that the key is shown."""
+
+    secret: str
+    hint: str
+    previous_until: datetime | None
 
 
 class OrganizationIssued(Model):
@@ -134,5 +159,6 @@ GET_ORGANIZATION = Call("query.credentials.organization", GetOrganization, Organ
 ISSUE_API_KEY = Call("command.credentials.issue-api-key", IssueApiKey, ApiKeyWithSecret)
 REVOKE_API_KEY = Call("command.credentials.revoke-api-key", RevokeApiKey, Nothing)
 LIST_API_KEYS = Call("query.credentials.api-keys", List, Page[ApiKeyView])
+ROTATE_ADMIN_KEY = Call("command.credentials.rotate-admin-key", RotateAdminKey, AdminKeySecret)
 GET_API_KEY = Call("query.credentials.api-key", GetApiKey, ApiKeyView)
 AUTHENTICATE = Call("query.credentials.authenticate", Authenticate, Principal)

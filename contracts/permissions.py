@@ -48,7 +48,12 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "message.*.*.http",
             "activity.*.*",
         ),
-        subscribe=("registry.*.api-key.*", "registry.*.organization.*", "registry.*.credential.*"),
+        subscribe=(
+            "registry.*.api-key.*",
+            "registry.*.admin-key.*",
+            "registry.*.organization.*",
+            "registry.*.credential.*",
+        ),
     ),
     "credentials": _service(
         "credentials",

@@ -20,10 +20,17 @@ from contracts.credentials import (
 )
 from contracts.envelope import Event, Recorded, Upcast
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
-from contracts.organizations import ApiKeyIssued, ApiKeyRevoked, OrganizationCreated, OrganizationDeleted
+from contracts.organizations import (
+    AdminKeyRotated,
+    ApiKeyIssued,
+    ApiKeyRevoked,
+    OrganizationCreated,
+    OrganizationDeleted,
+)
 
 _LATEST: tuple[type[Event], ...] = (
     ActivityRecorded,
+    AdminKeyRotated,
     ApiKeyIssued,
     ApiKeyRevoked,
     CredentialAclChanged,

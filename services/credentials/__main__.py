@@ -16,6 +16,7 @@ from runtime.kv import Bucket
 from runtime.service import Service, main, started
 from runtime.settings import load
 from services.credentials import keyring
+from services.credentials.admin_key import AdminKeyHandlers
 from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
 from services.credentials.callout import Callout
@@ -31,6 +32,7 @@ from services.credentials.directory import Directory
 from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
+from services.credentials.history import Histories
 from services.credentials.hosted import AskingBroker, HostedBroker, admitting
 from services.credentials.http_auth.app import HttpAuth, listener
 from services.credentials.http_auth.judge import Judge
@@ -66,6 +68,8 @@ def serve_calls(
     certificate: CertificateHandlers,
     integration: IntegrationHandlers,
     queries: Queries,
+    history: Histories,
+    admin_key: AdminKeyHandlers,
     who: Authentication,
     hosted: HostedBroker,
 ) -> None:
@@ -77,6 +81,7 @@ def serve_calls(
     rpc.serve(broker, organizations.GET_ORGANIZATION, queries.organization, queue=NAME)
     rpc.serve(broker, organizations.ISSUE_API_KEY, handlers.issue_api_key, queue=NAME)
     rpc.serve(broker, organizations.REVOKE_API_KEY, handlers.revoke_api_key, queue=NAME)
+    rpc.serve(broker, organizations.ROTATE_ADMIN_KEY, admin_key.rotate, queue=NAME)
     rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
     rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
     rpc.serve(broker, organizations.AUTHENTICATE, who.key, queue=NAME)
@@ -85,6 +90,7 @@ def serve_calls(
     rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
     rpc.serve(broker, credentials.ROTATE_CREDENTIAL, admitting(hosted, lifecycle.rotate), queue=NAME)
     rpc.serve(broker, credentials.CHANGE_ACL, lifecycle.change_acl, queue=NAME)
+    rpc.serve(broker, credentials.GET_HISTORY, history.credential, queue=NAME)
     rpc.serve(broker, credentials.CHECK_ACL, queries.check_acl, queue=NAME)
     rpc.serve(broker, BIND_CERTIFICATE, certificate.bind, queue=NAME)
     rpc.serve(broker, UNBIND_CERTIFICATE, certificate.unbind, queue=NAME)
@@ -125,6 +131,8 @@ async def run() -> None:
             CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),
             Queries(directory, last_use),
+            Histories(registry),
+            AdminKeyHandlers(commands, registry, hashing, settings.admin_key),
             who,
             hosted,
         )

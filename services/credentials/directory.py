@@ -24,6 +24,7 @@ from runtime.pull import Entry as Stored
 from runtime.pull import Pull
 from services.credentials.lifecycle import narrowed
 from services.credentials.state import (
+    AdminKey,
     ApiKey,
     Credential,
     Integration,
@@ -102,6 +103,7 @@ class Directory:
         self._client = client
         self.organizations = Table(Organization())
         self.api_keys = Table(ApiKey())
+        self.admin_keys = Table(AdminKey())
         self.credentials = Table(Credential())
         self.integrations = Table(Integration())
         self.key_by_verifier: dict[str, str] = {}
@@ -215,6 +217,8 @@ class Directory:
                 self.api_keys.apply(entity, recorded)
                 if isinstance(recorded.event, ApiKeyIssued):
                     self.key_by_verifier[recorded.event.verifier] = entity.id
+            case "admin-key":
+                self.admin_keys.apply(entity, recorded)
             case "credential":
                 held = self.credentials.by_id.get(entity.id)
                 before = held.state if held is not None else None

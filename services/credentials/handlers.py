@@ -13,7 +13,7 @@ from contracts.credentials import (
     IssueCredential,
     RevokeCredential,
 )
-from contracts.envelope import Event
+from contracts.envelope import Event, Recorded
 from contracts.failures import Refused, Unavailable
 from contracts.organizations import (
     CREATE_ORGANIZATION,
@@ -33,7 +33,7 @@ from contracts.subjects import EntityKind
 from runtime.event_log import Append, EventLog
 from services.credentials import decider, views
 from services.credentials.commands import Commands, Draft
-from services.credentials.directory import Directory, Table
+from services.credentials.directory import Directory, Entry, Table
 from services.credentials.hashing import Hashing
 from services.credentials.ids import new_id, new_identity
 from services.credentials.state import ApiKey, Credential, Organization, StateT, evolve
@@ -62,21 +62,26 @@ class Registry:
 
         Only an id that the directory knows becomes part of a subject.
         """
+        entry, events = await self.events(table, kind, organization, id)
+        state = table.empty
+        for recorded in events:
+            state = evolve(state, recorded.event)
+        return subjects.registry(organization, kind, id), state, events[-1].sequence, entry.created_at
+
+    async def events(
+        self, table: Table[StateT], kind: EntityKind, organization: str, id: str
+    ) -> tuple[Entry[StateT], list[Recorded]]:
+        """All that was ever recorded of it, the oldest first; Refused("not_found") where there is none."""
         if table.get(organization, id) is None:
             await self.directory.catch_up()
         entry = table.get(organization, id)
         if entry is None:
             raise Refused("not_found")
         known = entry.last
-        subject = subjects.registry(organization, kind, id)
-        state = table.empty
-        events = await self._log.read(subject)
-        for recorded in events:
-            state = evolve(state, recorded.event)
-        last = events[-1].sequence if events else 0
-        if last < known:  # that replica of the log lags behind
+        events = await self._log.read(subjects.registry(organization, kind, id))
+        if not events or events[-1].sequence < known:  # that replica of the log lags behind
             raise Unavailable("log.unavailable", "the registry cannot be read at the moment; try again")
-        return subject, state, last, entry.created_at
+        return entry, events
 
 
 def platform_only(request: Request) -> None:

@@ -15,9 +15,10 @@ from contracts.credentials import (
 )
 from contracts.envelope import Event
 from contracts.failures import Refused
+from contracts.organizations import AdminKeyRotated, RotateAdminKey
 from services.credentials.decider import NewSecret
 from services.credentials.filters import all_covered, publish_filters, subscribe_filters
-from services.credentials.state import Credential, evolve
+from services.credentials.state import AdminKey, Credential, evolve
 
 
 def decide_rename(command: RenameCredential, held: Credential) -> list[Event]:
@@ -53,6 +54,22 @@ def decide_acl(command: ChangeAcl, held: Credential, now: datetime) -> list[Even
         else subscribe_filters(organization, device, command.subscribe),
     )
     return [] if evolve(held, changed) == held else [changed]
+
+
+def decide_admin_key(
+    command: RotateAdminKey, held: AdminKey, configured: str, now: datetime, secret: NewSecret
+) -> list[Event]:
+    """What holds now (the configured key before the first rotation, or for recovery) is replaced."""
+    holding = [
+        each
+        for each in dict.fromkeys((held.verifier, configured))
+        if each and held.holds(each, configured, now)
+    ]
+    until = now + timedelta(seconds=command.grace_seconds) if command.grace_seconds else None
+    rotated = AdminKeyRotated(
+        verifier=secret.verifier, hint=secret.hint, replaced=tuple(holding), replaced_until=until
+    )
+    return [rotated]
 
 
 def decide_expiry(held: Credential, now: datetime) -> list[Event]:

@@ -138,8 +138,11 @@ def _page(request: List, found: list[tuple[int, ViewT]]) -> Page[ViewT]:
             break
         items.append(view)
     more = len(items) < len(found)
-    cursor = base64.urlsafe_b64encode(b"after:%d" % found[len(items) - 1][0]).decode() if more else None
-    return Page(items=items, next_cursor=cursor)
+    return Page(items=items, next_cursor=cursor_after(found[len(items) - 1][0]) if more else None)
+
+
+def cursor_after(sequence: int) -> str:
+    return base64.urlsafe_b64encode(b"after:%d" % sequence).decode()
 
 
 def _limit(request: List) -> int:
@@ -150,10 +153,15 @@ def _limit(request: List) -> int:
 
 def _position(request: List) -> int:
     """The sequence that the page before ended with."""
-    if request.cursor is None:
+    return position(request.cursor)
+
+
+def position(cursor: str | None) -> int:
+    """The sequence that a page ended with, from the cursor that `cursor_after` gave."""
+    if cursor is None:
         return 0
     try:
-        text = base64.b64decode(request.cursor, altchars=b"-_", validate=True)
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True)
         word, _, number = text.partition(b":")
         if word == b"after" and number.isdigit():
             return int(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
@@ -25,6 +26,7 @@ from contracts.integrations import (
     TopicFilter,
 )
 from contracts.organizations import (
+    AdminKeyRotated,
     ApiKeyIssued,
     ApiKeyRevoked,
     OrganizationCreated,
@@ -50,6 +52,21 @@ class ApiKey:
     verifier: str = ""
     hint: str = ""
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminKey:
+    """The operator's key. Before its first rotation it is the configured one, and this is empty."""
+
+    verifier: str = ""
+    retired: tuple[tuple[str, datetime | None], ...] = ()  # verifier, until when it holds yet
+
+    def holds(self, verifier: str, configured: str, now: datetime) -> bool:
+        """A configured key that was never rotated away holds: so a lost key is replaced by configuration."""
+        for retired, until in self.retired:
+            if hmac.compare_digest(retired, verifier):
+                return until is not None and now < until
+        return any(hmac.compare_digest(verifier, held) for held in (self.verifier, configured))
 
 
 class Previous(NamedTuple):
@@ -97,8 +114,8 @@ class Integration:
     secrets: tuple[tuple[str, str], ...] = ()  # field, reference
 
 
-State = Organization | ApiKey | Credential | Integration
-StateT = TypeVar("StateT", Organization, ApiKey, Credential, Integration)
+State = Organization | ApiKey | AdminKey | Credential | Integration
+StateT = TypeVar("StateT", Organization, ApiKey, AdminKey, Credential, Integration)
 
 
 def evolve(state: StateT, event: Event) -> StateT:
@@ -108,7 +125,24 @@ def evolve(state: StateT, event: Event) -> StateT:
             return replace(state, status="active", name=name)
         case ApiKey(), ApiKeyIssued():
             return ApiKey("active", event.name, event.scopes, event.verifier, event.hint, event.expires_at)
-        case Credential(), CredentialIssued():
+        case AdminKey(), AdminKeyRotated():
+            return _rotated(state, event)
+        case Integration(), IntegrationCreated() | IntegrationChanged():
+            secrets = tuple(sorted(event.secrets.items()))
+            return Integration("active", event.name, event.settings, event.topics, event.decoder, secrets)
+        case Integration(), IntegrationDeleted():
+            return replace(state, status="ended", secrets=())
+        case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):
+            return replace(state, status="ended")
+        case Credential(), _:
+            return _credential(state, event)
+        case _:
+            return state
+
+
+def _credential(state: Credential, event: Event) -> Credential:
+    match event:
+        case CredentialIssued():
             return Credential(
                 "active",
                 event.name,
@@ -121,11 +155,11 @@ def evolve(state: StateT, event: Event) -> StateT:
                 event.expires_at,
                 event.broker_verifier,
             )
-        case Credential(), CredentialRenamed(name=name):
+        case CredentialRenamed(name=name):
             return replace(state, name=name)
-        case Credential(), CredentialAclChanged(publish=publish, subscribe=subscribe):
+        case CredentialAclChanged(publish=publish, subscribe=subscribe):
             return replace(state, publish=publish, subscribe=subscribe)
-        case Credential(), CredentialRotated(previous_until=until):
+        case CredentialRotated(previous_until=until):
             return replace(
                 state,
                 verifier=event.verifier,
@@ -134,20 +168,11 @@ def evolve(state: StateT, event: Event) -> StateT:
                 number=state.number + 1,
                 previous=Previous(state.verifier, state.hint, until) if until is not None else None,
             )
-        case Credential(), CredentialCertificateBound() | CredentialCertificateUnbound():
+        case CredentialCertificateBound() | CredentialCertificateUnbound():
             return replace(state, certificate=_certificate(event))
-        case Credential(), CredentialExpired():
+        case CredentialExpired():
             return replace(state, expiry_recorded=True)
-        case Integration(), IntegrationCreated() | IntegrationChanged():
-            secrets = tuple(sorted(event.secrets.items()))
-            return Integration("active", event.name, event.settings, event.topics, event.decoder, secrets)
-        case Integration(), IntegrationDeleted():
-            return replace(state, status="ended", secrets=())
-        case (
-            (Organization(), OrganizationDeleted())
-            | (ApiKey(), ApiKeyRevoked())
-            | (Credential(), CredentialRevoked())
-        ):
+        case CredentialRevoked():
             return replace(state, status="ended")
         case _:
             return state
@@ -157,3 +182,10 @@ def _certificate(event: CredentialCertificateBound | CredentialCertificateUnboun
     if isinstance(event, CredentialCertificateUnbound):
         return None
     return Certificate(event.fingerprint, event.subject)
+
+
+def _rotated(held: AdminKey, event: AdminKeyRotated) -> AdminKey:
+    """What was replaced before holds no longer, whatever its grace was."""
+    older = [(verifier, None) for verifier, _ in held.retired if verifier not in event.replaced]
+    replaced = [(verifier, event.replaced_until) for verifier in event.replaced]
+    return AdminKey(event.verifier, (*older, *replaced))

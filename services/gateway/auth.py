@@ -104,7 +104,7 @@ class Keys:
 
     async def watch(self) -> None:
         """Hears what changes from now on."""
-        for kind in ("api-key", "organization", "credential"):
+        for kind in ("api-key", "admin-key", "organization", "credential"):
             await self._bus.client.subscribe(subjects.registry_of_kind(kind), cb=self._on_change)
 
     def on_change(self, listener: Callable[[str, str], None]) -> None:
@@ -164,7 +164,11 @@ class Keys:
 
     async def _on_change(self, message: Msg) -> None:
         entity = subjects.entity(message.subject)
-        actor = {"api-key": f"key:{entity.id}", "credential": f"device:{entity.id}"}.get(entity.kind, "")
+        actor = {
+            "api-key": f"key:{entity.id}",
+            "admin-key": "admin",
+            "credential": f"device:{entity.id}",
+        }.get(entity.kind, "")
         kind = (message.headers or {}).get(TYPE, "")
         self._changes += 1
         if ".revoked." in kind or ".deleted." in kind:

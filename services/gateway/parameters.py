@@ -39,6 +39,7 @@ To = Annotated[
     str | None,
     QueryParameter(name="to", description="Exclusive; RFC 3339 with zone", schema_extra=_TIME),
 ]
+At = Annotated[str | None, QueryParameter(name="at", description="RFC 3339 with zone", schema_extra=_TIME)]
 Caller = NamedDependency[Principal]
 CommandId = NamedDependency[str | None]
 """The Idempotency-Key, by `command_id` below."""

@@ -160,6 +160,14 @@ def _credential(request: Any) -> credentials.CredentialView:
     return credentials.CredentialView(**_view(request))
 
 
+def _history(request: Any) -> credentials.CredentialHistory:
+    _own(request, CREDENTIAL)
+    entry = credentials.HistoryEntry(
+        sequence=7, time=NOW, type="credential.renamed", actor="key:k", data={"name": "d1"}
+    )
+    return credentials.CredentialHistory(items=[entry])
+
+
 def _checked(request: Any) -> credentials.AclAnswer:
     return credentials.AclAnswer(allowed=True, filter=_credential(request).publish[0])
 
@@ -312,6 +320,9 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     key_rotation.GET_ROTATION: _rotation,
     organizations.ISSUE_API_KEY: lambda r: organizations.ApiKeyWithSecret(**_key(r), secret=mint("key")),
     organizations.REVOKE_API_KEY: _deleted("key_1"),
+    organizations.ROTATE_ADMIN_KEY: lambda _: organizations.AdminKeySecret(
+        secret=KEYS.operator, hint="hmq_admin_abcd", previous_until=None
+    ),
     organizations.LIST_API_KEYS: _empty(Page[organizations.ApiKeyView]),
     organizations.GET_API_KEY: _api_key,
     credentials.ISSUE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
@@ -330,6 +341,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     certificates.UNBIND_CERTIFICATE: _uncertified,
     credentials.CHANGE_ACL: _credential,
     credentials.CHECK_ACL: _checked,
+    credentials.GET_HISTORY: _history,
     connections.LIST_CONNECTIONS: _connections,
     connections.DISCONNECT_CREDENTIAL: _disconnected,
     integrations.CREATE_INTEGRATION: _created,

@@ -23,6 +23,7 @@ of a public one; it takes no key."""
 TAGS = {
     "organizations": "Tenants. The operator's calls.",
     "secrets": "The key that secrets of integrations are sealed with. The operator's calls.",
+    "admin-key": "The operator's own key.",
     "api-keys": "Who may call this API, and what for.",
     "credentials": "What a device connects with.",
     "integrations": "The hosted broker, and brokers of your own.",

@@ -92,6 +92,34 @@ EXAMPLES: dict[str, Any] = {
         "unreadable": 0,
         "running": False,
     },
+    "AdminKeyRotation": {"grace_seconds": 3600},
+    "AdminKeySecret": {
+        "secret": "hmq_admin_…",
+        "hint": "hmq_admin_4jTm",
+        "previous_until": "2026-11-21T19:00:00Z",
+    },
+    "CredentialHistory": {
+        "items": [
+            {
+                "sequence": 512,
+                "time": _CREATED,
+                "type": "credential.acl-changed",
+                "actor": f"key:{_API_KEY['id']}",
+                "data": {"publish": [f"{_ORGANIZATION}/devices/boiler-7/#"], "subscribe": []},
+            }
+        ],
+        "next_cursor": None,
+        "as_of": {
+            "time": _CREATED,
+            "state": "active",
+            "name": "Boiler 7",
+            "device_id": "boiler-7",
+            "publish": [f"{_ORGANIZATION}/devices/boiler-7/#"],
+            "subscribe": [],
+            "expires_at": None,
+            "hints": ["hmq_dev_3fKq"],
+        },
+    },
     "NewApiKey": {"name": "Dashboard", "scopes": ["read"]},
     "ApiKeyWithSecret": {**_API_KEY, "secret": "hmq_key_…"},
     "ApiKeyView": _API_KEY,

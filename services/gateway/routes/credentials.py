@@ -13,6 +13,7 @@ from contracts.credentials import (
     CHANGE_ACL,
     CHECK_ACL,
     GET_CREDENTIAL,
+    GET_HISTORY,
     GRACE_SECONDS_MAX,
     ISSUE_CREDENTIAL,
     LIST_CREDENTIALS,
@@ -22,11 +23,13 @@ from contracts.credentials import (
     AclAnswer,
     ChangeAcl,
     CheckAcl,
+    CredentialHistory,
     CredentialView,
     CredentialWithPassword,
     DeviceId,
     Filters,
     GetCredential,
+    GetHistory,
     IssueCredential,
     RenameCredential,
     RevokeCredential,
@@ -34,7 +37,7 @@ from contracts.credentials import (
 )
 from contracts.organizations import List, Name
 from services.gateway.bodies import Body
-from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
+from services.gateway.parameters import At, Caller, CommandId, Cursor, Id, Limit, moment
 from services.gateway.problems import FieldError, Invalid
 from services.gateway.state import Backend, Gateway
 
@@ -194,6 +197,30 @@ async def change_acl(id: Id, data: JSONBody[Acl], gateway: Backend, caller: Call
     return await gateway.ask(CHANGE_ACL, command)
 
 
+@get("/v1/credentials/{id:str}/history")
+async def credential_history(
+    id: Id,
+    gateway: Backend,
+    caller: Caller,
+    at: At = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> CredentialHistory:
+    """What happened to a credential, when, and by whom; oldest first.
+
+    With `at`: what it was at that time, and who could publish where; later events are left out.
+    """
+    query = GetHistory(
+        organization=caller.organization,
+        actor=caller.actor,
+        id=id,
+        at=moment("at", at),
+        limit=limit,
+        cursor=cursor,
+    )
+    return await gateway.ask(GET_HISTORY, query)
+
+
 @get("/v1/credentials/{id:str}/acl/check", opt={"failures": ("topic.invalid", "filter.invalid")})
 async def check_acl(
     id: Id,
@@ -240,5 +267,6 @@ ROUTES = [
     rotate_credential,
     change_acl,
     check_acl,
+    credential_history,
     revoke_credential,
 ]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import delete, get, post
 from litestar.params import JSONBody
+from pydantic import Field
 
 from contracts.calls import Page
 from contracts.organizations import (
+    ADMIN_GRACE_SECONDS_MAX,
     CREATE_ORGANIZATION,
     DELETE_ORGANIZATION,
     LIST_ORGANIZATIONS,
     PLATFORM,
+    ROTATE_ADMIN_KEY,
+    AdminKeySecret,
     CreateOrganization,
     DeleteOrganization,
     List,
     Name,
     OrganizationIssued,
     OrganizationView,
+    RotateAdminKey,
 )
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
@@ -25,6 +32,12 @@ from services.gateway.state import Backend
 
 class NewOrganization(Body):
     name: Name
+
+
+class AdminKeyRotation(Body):
+    """For how long the old key holds beside the new one."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=ADMIN_GRACE_SECONDS_MAX)] = 0
 
 
 @post("/v1/organizations")
@@ -59,4 +72,25 @@ async def delete_organization(id: Id, gateway: Backend, caller: Caller) -> None:
     )
 
 
-ROUTES = [create_organization, list_organizations, delete_organization]
+@post("/v1/admin-key/rotate", status_code=200, opt={"failures": ("conflict",)})
+async def rotate_admin_key(
+    gateway: Backend,
+    caller: Caller,
+    command_id: CommandId,
+    data: JSONBody[AdminKeyRotation | None] = None,
+) -> AdminKeySecret:
+    """Replace the admin key. The new one is shown this once; the old one holds while the grace lasts.
+
+    From then on the key that the service was configured with is of no use. Who loses the new one
+    configures another (`ADMIN_KEY`) and restarts the credentials service.
+    """
+    command = RotateAdminKey(
+        organization=PLATFORM,
+        actor=caller.actor,
+        command_id=command_id,
+        grace_seconds=data.grace_seconds if data else 0,
+    )
+    return await gateway.ask(ROTATE_ADMIN_KEY, command)
+
+
+ROUTES = [rotate_admin_key, create_organization, list_organizations, delete_organization]
