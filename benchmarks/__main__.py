@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import decoders, hosted
+from benchmarks import credentials, decoders, hosted
 
-BENCHMARKS = {"decoders": decoders.main, "hosted": hosted.main}
+BENCHMARKS = {"credentials": credentials.main, "decoders": decoders.main, "hosted": hosted.main}
 
 
 def main(arguments: list[str]) -> int:
