@@ -94,7 +94,7 @@ class MosquittoServer:
         self.platform_port = free_port()  # the platform's own listener, on loopback
         self._folder = state
         self._restore_file = restore_file
-        self._admin = secrets.password("mosquitto-admin")
+        self.admin_password = secrets.password("mosquitto-admin")
         self._platform = secrets.password("mosquitto-platform")
         self.process = Process(
             "mosquitto", [find_broker() or "mosquitto", "-c", str(self.config_path)], log=log
@@ -109,7 +109,7 @@ class MosquittoServer:
             env={
                 **os.environ,
                 **registry,
-                "MOSQUITTO_ADMIN_PASSWORD": self._admin,
+                "MOSQUITTO_ADMIN_PASSWORD": self.admin_password,
                 "HOSTED_MQTT_PASSWORD": self._platform,
                 "MOSQUITTO_CONFIG_FILE": str(self._security),
             },
@@ -133,7 +133,7 @@ class MosquittoServer:
         own = {
             "credentials": {
                 "MOSQUITTO_URL": f"mqtt://{LOOPBACK}:{self.platform_port}",
-                "MOSQUITTO_ADMIN_PASSWORD": self._admin,
+                "MOSQUITTO_ADMIN_PASSWORD": self.admin_password,
                 "MOSQUITTO_RESTORE_FILE": str(self._restore_file),
             },
             "ingest": {
@@ -240,9 +240,10 @@ class MosquittoServer:
             "autosave_interval 1",
             "autosave_on_changes true",
             "# The defaults drop silently above 1,000, and hold back what is on its way to ingest at 20.",
-            "max_queued_messages 0",
+            "# 0, no limit, makes 2.0.11 hang up after every forbidden publish.",
+            "max_queued_messages 2000000",
             "max_inflight_messages 0",
-            "message_size_limit 1048576",
+            "max_packet_size 1048576",
             "# The platform reads who came and went.",
             "log_dest stdout",
             "log_dest topic",

@@ -178,6 +178,7 @@ def follower(directory: Directory, activity: ActivityLog) -> Follower:
         directory,
         settings.mosquitto_url,
         settings.mosquitto_admin_password,
+        compare_s=settings.mosquitto_compare_s,
         restore=settings.mosquitto_restore_file,
         on_log=Presence(directory, activity),
     )

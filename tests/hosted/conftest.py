@@ -13,7 +13,11 @@ from tests.support.tenant import Tenant
 def started(tmp_path_factory: pytest.TempPathFactory, hosted_broker: str) -> Iterator[Stack]:
     if hosted_broker == "mosquitto" and not (find_broker() and find_plugin()):
         pytest.skip("Mosquitto is not installed: run tests/support/install.sh as root")
-    platform = Stack(tmp_path_factory.mktemp(hosted_broker), hosted_broker=hosted_broker)
+    platform = Stack(
+        tmp_path_factory.mktemp(hosted_broker),
+        hosted_broker=hosted_broker,
+        extra_environment={"MOSQUITTO_COMPARE_S": "1"},
+    )
     platform.start()
     yield platform
     platform.stop()

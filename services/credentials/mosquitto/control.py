@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,7 +27,8 @@ class Control:
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
-        self._number = 0
+        # Everybody who listens hears all answers: those of other replicas are told apart.
+        self._asker, self._number = os.urandom(8).hex(), 0
         self._waiting: dict[str, asyncio.Future[list[dict[str, Any]]]] = {}
 
     async def send(self, commands: Sequence[Command]) -> list[str | None]:
@@ -98,7 +100,7 @@ class Control:
 
     async def _ask(self, commands: Sequence[Command]) -> list[dict[str, Any]]:
         self._number += 1
-        number = str(self._number)
+        number = f"{self._asker}-{self._number}"
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         body = json.dumps({"commands": [{**command, "correlationData": number} for command in commands]})
         try:

@@ -33,7 +33,6 @@ _log = log(part="mosquitto")
 _repairs = meter.create_counter(
     "hybridmq.mosquitto.commands", description="Sent to the hosted broker, by command"
 )
-COMPARE_EVERY_S = 60.0  # 40 pages of 1,000 at 20,000 credentials, some ms each
 MISSING_S = 10.0  # by then whoever issued a credential has told the broker of it
 RESTORE_EVERY_S = 60.0
 ADMIT_S = 3.0  # a caller waits no longer for a broker that is away
@@ -54,11 +53,12 @@ class Follower:
         url: str,
         password: SecretStr,
         *,
+        compare_s: float,
         restore: Path | None,
         on_log: Callable[[str], None],
     ) -> None:
         self._directory, self._url, self._password = directory, url, password
-        self._restore, self._on_log = restore, on_log
+        self._compare_s, self._restore, self._on_log = compare_s, restore, on_log
         self._mirror = Mirror()
         self._urgent: dict[str, None] = {}  # names, the oldest first
         self._dirty: dict[str, None] = {}
@@ -130,7 +130,7 @@ class Follower:
             if self._urgent or self._dirty:
                 await self._settle(control)
                 continue
-            due = compared + (MISSING_S if self._missing else COMPARE_EVERY_S)
+            due = compared + (min(MISSING_S, self._compare_s) if self._missing else self._compare_s)
             if clock() >= due:
                 await self._compare(control)
                 compared = clock()
@@ -256,7 +256,7 @@ class Follower:
 
     def _expires_in(self) -> float:
         if not self._expiring:
-            return COMPARE_EVERY_S
+            return self._compare_s
         return (self._expiring[0][0] - datetime.now(UTC)).total_seconds()
 
     # what only a restore can mend

@@ -14,6 +14,8 @@ class MosquittoSettings(FileSettings):
     """The platform's own listener of the broker: plain TCP, reachable by the platform alone."""
     mosquitto_admin_password: SecretStr
     """Of the client `platform-credentials`, which may do anything to dynamic security."""
+    mosquitto_compare_s: float = 60.0
+    """How often all that the broker holds is read: 40 pages of 1,000 at 20,000 credentials."""
     mosquitto_restore_file: Path | None = None
     """Written when the broker must be restored; whoever runs the broker looks for it and starts it anew."""
 
