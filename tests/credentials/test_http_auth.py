@@ -111,7 +111,7 @@ class RabbitMq:
             "resource": "topic",
             "name": "amq.topic",
             "permission": "write" if action == "publish" else "read",
-            "routing_key": topic.translate(str.maketrans("/.+", "./*")),
+            "routing_key": topic.translate(str.maketrans("/+", ".*")),
             "variable_map.client_id": client_id,
         }
         return await self._ask("topic", fields)

@@ -1,10 +1,11 @@
 #!/bin/bash
-# Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker) and Chromium
-# (the console). Without root it only says what is missing; the tests that need it are then skipped.
+# Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker), RabbitMQ (a
+# broker that asks over HTTP) and Chromium (the console). Without root it only says what is missing; the tests that need it are then skipped.
 set -euo pipefail
 
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1 || missing+=(rabbitmq-server)
 command -v chromium >/dev/null || missing+=(chromium)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
@@ -13,7 +14,8 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
   exit 0
 fi
 
-# Mosquitto's package starts a system service, which would hold port 1883: policy-rc.d forbids it meanwhile.
+# Mosquitto's and RabbitMQ's packages start system services, which would hold their ports: policy-rc.d forbids it
+# meanwhile.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -16,7 +16,7 @@ from services.credentials.ids import client_id_belongs
 VHOST = "/"
 EXCHANGE = "amq.topic"
 _QUEUE = re.compile(r"mqtt-subscription-(.+)qos[01]")
-_TO_MQTT = str.maketrans("./*", "/.+")
+_TO_MQTT = str.maketrans(".*", "/+")  # RabbitMQ itself tells `a.b` and `a/b` no more apart
 
 
 async def rabbitmq(judge: Judge, asked: Question) -> Answer:
