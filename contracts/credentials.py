@@ -15,6 +15,7 @@ DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=128, patter
 Filters = Annotated[tuple[str, ...], Field(max_length=50)]  # a JWT with more would pass NATS's line limit
 
 
+BULK_BATCH_MAX = 100  # the events and the answer, sealed for a retry, stay below 256 KiB
 GRACE_SECONDS_MAX = 7 * 24 * 3600  # a fleet that sleeps over a week-end has come by
 
 
@@ -82,6 +83,22 @@ class IssueCredential(Request):
     publish: Filters | None = None
     subscribe: Filters | None = None
     expires_at: AwareDatetime | None = None
+
+
+class CredentialWish(Model):
+    """One credential of many; as in `IssueCredential`."""
+
+    name: Name | None = None
+    device_id: DeviceId | None = None
+    publish: Filters | None = None
+    subscribe: Filters | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class IssueCredentials(Request):
+    """Many at once: those that may be are issued together, the others are refused one by one."""
+
+    wishes: Annotated[tuple[CredentialWish, ...], Field(min_length=1, max_length=BULK_BATCH_MAX)]
 
 
 class RevokeCredential(Request):
@@ -220,6 +237,20 @@ class CredentialWithPassword(CredentialView):
     password: str
 
 
+class CredentialOutcome(Model):
+    """Of one wish: the credential, or why there is none (a failure as it travels)."""
+
+    credential: CredentialWithPassword | None = None
+    failure: dict[str, Any] | None = None
+
+
+class CredentialsIssued(Model):
+    outcomes: tuple[CredentialOutcome, ...]
+
+
+ISSUE_CREDENTIALS = Call(
+    "command.credentials.issue-credentials", IssueCredentials, CredentialsIssued, timeout_s=15.0
+)
 ISSUE_CREDENTIAL = Call("command.credentials.issue-credential", IssueCredential, CredentialWithPassword)
 REVOKE_CREDENTIAL = Call("command.credentials.revoke-credential", RevokeCredential, Nothing)
 RENAME_CREDENTIAL = Call("command.credentials.rename-credential", RenameCredential, CredentialView)

@@ -19,6 +19,7 @@ from services.credentials import keyring
 from services.credentials.admin_key import AdminKeyHandlers
 from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
+from services.credentials.bulk import BulkHandlers
 from services.credentials.callout import Callout
 from services.credentials.census import Census
 from services.credentials.certificate_handlers import CertificateHandlers
@@ -64,6 +65,7 @@ NAME = "credentials"
 def serve_calls(
     service: Service,
     handlers: Handlers,
+    bulk: BulkHandlers,
     lifecycle: CredentialHandlers,
     certificate: CertificateHandlers,
     integration: IntegrationHandlers,
@@ -86,6 +88,7 @@ def serve_calls(
     rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
     rpc.serve(broker, organizations.AUTHENTICATE, who.key, queue=NAME)
     rpc.serve(broker, credentials.ISSUE_CREDENTIAL, admitting(hosted, handlers.issue_credential), queue=NAME)
+    rpc.serve(broker, credentials.ISSUE_CREDENTIALS, bulk.issue, queue=NAME)
     rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
     rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
     rpc.serve(broker, credentials.ROTATE_CREDENTIAL, admitting(hosted, lifecycle.rotate), queue=NAME)
@@ -127,6 +130,7 @@ async def run() -> None:
         serve_calls(
             service,
             Handlers(commands, registry, hashing),
+            BulkHandlers(commands, registry, hashing, hosted),
             CredentialHandlers(commands, registry, hashing, last_use),
             CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),

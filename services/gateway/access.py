@@ -23,6 +23,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("GET", "/v1/api-keys/{id}"): ("admin",),
     ("DELETE", "/v1/api-keys/{id}"): ("admin",),
     ("POST", "/v1/credentials"): ("manage_credentials",),
+    ("POST", "/v1/credentials/bulk"): ("manage_credentials",),
     ("GET", "/v1/credentials"): ("read", "manage_credentials"),
     ("GET", "/v1/credentials/{id}"): ("read", "manage_credentials"),
     ("PATCH", "/v1/credentials/{id}"): ("manage_credentials",),

@@ -22,6 +22,7 @@ from services.gateway.parameters import check_path, check_query, command_id
 from services.gateway.problems import handle
 from services.gateway.routes import (
     api_keys,
+    bulk,
     certificates,
     connections,
     credentials,
@@ -43,6 +44,7 @@ RESOURCES = (
     secrets,
     api_keys,
     credentials,
+    bulk,
     certificates,
     integrations,
     connections,

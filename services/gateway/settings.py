@@ -62,6 +62,7 @@ MESSAGE_BODY_BYTES_MAX = 384 * KIB
 """Of requests that carry a payload: 256 KiB as base64, and what stands around it."""
 LINES_BODY_BYTES_MAX = 4 * MIB
 """Of an NDJSON body: memory for some hundred of them at once is there."""
+CREDENTIALS_LINES_MAX = 10_000  # a fleet; more in several requests
 LINES_MAX = 1000
 """Of an NDJSON body: two batches of the log."""
 HEADERS_BYTES_MAX = 16 * KIB

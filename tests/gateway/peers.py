@@ -328,6 +328,14 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     credentials.ISSUE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
         **_view(r), password=KEYS.device
     ),
+    credentials.ISSUE_CREDENTIALS: lambda r: credentials.CredentialsIssued(
+        outcomes=tuple(
+            credentials.CredentialOutcome(
+                credential=credentials.CredentialWithPassword(**_view(r), password=KEYS.device)
+            )
+            for _ in r.wishes
+        )
+    ),
     credentials.REVOKE_CREDENTIAL: _revoke,
     credentials.LIST_CREDENTIALS: lambda r: Page[credentials.CredentialView](
         items=[credentials.CredentialView(**_view(r))], next_cursor="next"

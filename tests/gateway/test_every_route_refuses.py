@@ -50,7 +50,9 @@ def _calls() -> list[Called]:
 
 
 CALLS = _calls()
-WITH_BODY = [call for call in CALLS if "requestBody" in call.operation]
+WITH_BODY = [
+    call for call in CALLS if "application/json" in call.operation.get("requestBody", {}).get("content", {})
+]
 
 
 def _name(call: Called) -> str:

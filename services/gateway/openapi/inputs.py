@@ -56,6 +56,13 @@ def _parameter(name: str, place: str, field: FieldDefinition) -> dict[str, Any]:
 
 
 def request_body(call: Call, references: dict[Any, str]) -> dict[str, Any] | None:
+    if "lines" in call.handler.opt:
+        texts: dict[str, str] = call.handler.opt["lines"]
+        content = {
+            media_type: {"schema": {"type": "string"}, "example": example}
+            for media_type, example in texts.items()
+        }
+        return {"required": True, "content": content}
     if "media_types" in call.handler.opt:
         example = EXAMPLES[INGEST_SCHEMA_NAME]
         reference = {"$ref": f"#/components/schemas/{INGEST_SCHEMA_NAME}"}
@@ -73,5 +80,5 @@ def request_body(call: Call, references: dict[Any, str]) -> dict[str, Any] | Non
     if call.body is None:
         return None
     field = call.handler.parsed_fn_signature.parameters["data"]
-    content = {"schema": {"$ref": references[call.body]}, "example": EXAMPLES[call.body.__name__]}
-    return {"required": not field.is_optional, "content": {JSON: content}}
+    schema = {"schema": {"$ref": references[call.body]}, "example": EXAMPLES[call.body.__name__]}
+    return {"required": not field.is_optional, "content": {JSON: schema}}

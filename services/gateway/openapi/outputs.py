@@ -19,8 +19,13 @@ _ALWAYS = ("request.malformed", "service.unavailable", "internal")
 def answer(call: Call, models: tuple[type[BaseModel], ...], references: dict[Any, str]) -> dict[str, Any]:
     if media_type := call.handler.opt.get("answer"):
         return {
-            "description": "Events, without end",
-            "content": {media_type: {"schema": {"type": "string"}, "example": STREAM}},
+            "description": call.handler.opt.get("answer_words", "Events, without end"),
+            "content": {
+                media_type: {
+                    "schema": {"type": "string"},
+                    "example": call.handler.opt.get("answer_example", STREAM),
+                }
+            },
         }
     if not models:
         return {"description": "Done"}
