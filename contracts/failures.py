@@ -134,6 +134,8 @@ CODES: dict[str, Meaning] = {
     "connect.certificate": Meaning(401, "The certificate is not bound to the credential"),
     "connect.client_id": Meaning(401, "The client id does not belong to the credential"),
     "connect.protocol": Meaning(401, "Devices connect by MQTT"),
+    "connect.limit": Meaning(429, "A limit of the organization or the credential is reached"),
+    "connect.flood": Meaning(429, "Too many bad connects: more are only counted"),
     "connect.not_ready": Meaning(503, "The hosted broker is starting"),
     # external brokers
     "broker.unreachable": Meaning(502, "The broker cannot be reached"),

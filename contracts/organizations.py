@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
+from contracts.limits import Limits
 
 Name = Annotated[
     str,
@@ -150,6 +151,9 @@ class Principal(Model):
     # a device credential's: MQTT filters it may publish to, and its device
     publish: tuple[str, ...] = ()
     device_id: str | None = None
+    # of the organization, and of the credential, for what comes by HTTP
+    limits: Limits | None = None
+    own_limits: Limits | None = None
 
 
 CREATE_ORGANIZATION = Call("command.credentials.create-organization", CreateOrganization, OrganizationIssued)

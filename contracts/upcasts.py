@@ -20,6 +20,7 @@ from contracts.credentials import (
 )
 from contracts.envelope import Event, Recorded, Upcast
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.organizations import (
     AdminKeyRotated,
     ApiKeyIssued,
@@ -46,6 +47,8 @@ _LATEST: tuple[type[Event], ...] = (
     IntegrationDeleted,
     OrganizationCreated,
     OrganizationDeleted,
+    OrganizationLimitsChanged,
+    CredentialLimitsChanged,
 )
 
 EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}

@@ -6,6 +6,7 @@ import asyncio
 
 from contracts import connections as connections_calls
 from contracts import credentials, integrations, key_rotation, organizations
+from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
 from runtime import rpc
@@ -17,6 +18,7 @@ from runtime.service import Service, main, started
 from runtime.settings import load
 from services.credentials import keyring
 from services.credentials.admin_key import AdminKeyHandlers
+from services.credentials.admission import Admission
 from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
 from services.credentials.bulk import BulkHandlers
@@ -30,6 +32,7 @@ from services.credentials.connz import Connz
 from services.credentials.credential_handlers import CredentialHandlers
 from services.credentials.deadlines import Deadlines
 from services.credentials.directory import Directory
+from services.credentials.enforcing import Enforcer
 from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
@@ -41,6 +44,8 @@ from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.janitor import tidy
 from services.credentials.last_use import LastUse
 from services.credentials.leavings import Leavings
+from services.credentials.limit_handlers import LimitHandlers
+from services.credentials.limiting import Defaults, Limiter
 from services.credentials.live import Live
 from services.credentials.mosquitto.follower import Follower
 from services.credentials.mosquitto.presence import Presence
@@ -55,6 +60,7 @@ from services.credentials.sealing import Sealing
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
 from services.credentials.takeover import Listener, Takeover
+from services.credentials.throttle import Throttle
 from services.credentials.user_jwt import Signer
 from services.credentials.vault import Vault, context_of_secret
 from services.credentials.watch import Watch
@@ -72,7 +78,6 @@ def serve_calls(
     queries: Queries,
     history: Histories,
     admin_key: AdminKeyHandlers,
-    who: Authentication,
     hosted: HostedBroker,
 ) -> None:
     """Everything that other services may ask of this one."""
@@ -86,7 +91,6 @@ def serve_calls(
     rpc.serve(broker, organizations.ROTATE_ADMIN_KEY, admin_key.rotate, queue=NAME)
     rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
     rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
-    rpc.serve(broker, organizations.AUTHENTICATE, who.key, queue=NAME)
     rpc.serve(broker, credentials.ISSUE_CREDENTIAL, admitting(hosted, handlers.issue_credential), queue=NAME)
     rpc.serve(broker, credentials.ISSUE_CREDENTIALS, bulk.issue, queue=NAME)
     rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
@@ -99,13 +103,22 @@ def serve_calls(
     rpc.serve(broker, UNBIND_CERTIFICATE, certificate.unbind, queue=NAME)
     rpc.serve(broker, credentials.LIST_CREDENTIALS, queries.credentials, queue=NAME)
     rpc.serve(broker, credentials.GET_CREDENTIAL, queries.credential, queue=NAME)
-    rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, who.device, queue=NAME)
     rpc.serve(broker, integrations.CREATE_INTEGRATION, integration.create, queue=NAME)
     rpc.serve(broker, integrations.CHANGE_INTEGRATION, integration.change, queue=NAME)
     rpc.serve(broker, integrations.DELETE_INTEGRATION, integration.delete, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
     rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)
+
+
+def serve_limits(service: Service, limits: LimitHandlers, who: Authentication) -> None:
+    """Limits, and who somebody is: with the limits that hold for what comes by HTTP."""
+    broker = service.bus.broker
+    rpc.serve(broker, organizations.AUTHENTICATE, limits.told_to(who.key), queue=NAME)
+    rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, limits.told_to(who.device), queue=NAME)
+    rpc.serve(broker, limit_calls.CHANGE_ORGANIZATION_LIMITS, limits.change_organization, queue=NAME)
+    rpc.serve(broker, limit_calls.CHANGE_CREDENTIAL_LIMITS, limits.change_credential, queue=NAME)
+    rpc.serve(broker, limit_calls.GET_LIMITS, limits.get, queue=NAME)
 
 
 async def run() -> None:
@@ -137,7 +150,6 @@ async def run() -> None:
             Queries(directory, last_use),
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),
-            who,
             hosted,
         )
         sealed = (
@@ -148,6 +160,9 @@ async def run() -> None:
         rotation = RotationHandlers(rotator, activity)
         rpc.serve(service.bus.broker, key_rotation.ROTATE_SECRETS, rotation.rotate, queue=NAME)
         rpc.serve(service.bus.broker, key_rotation.GET_ROTATION, rotation.state, queue=NAME)
+        defaults = Defaults(settings.organization_limits, settings.credential_limits)
+        limiter = Limiter(directory, Census(), defaults)
+        serve_limits(service, LimitHandlers(commands, registry, limiter), who)
         directory.listen(Announcer(activity))
         certificates = Certificates(directory)
         directory.listen(certificates)
@@ -159,7 +174,16 @@ async def run() -> None:
         following = service.task(directory.follow(), "directory")
         if mosquitto is None:
             await open_hosted(
-                service, settings, directory, activity, who, certificates, last_use, deadlines, following
+                service,
+                settings,
+                directory,
+                activity,
+                who,
+                certificates,
+                last_use,
+                deadlines,
+                following,
+                limiter,
             )
         else:
             directory.listen(mosquitto)
@@ -219,6 +243,7 @@ async def open_hosted(
     last_use: LastUse,
     deadlines: Deadlines,
     following: asyncio.Task[None],
+    limiter: Limiter,
 ) -> None:
     """Devices of nats-server's MQTT listener: let in, watched, ended; only once the registry is read."""
     system = await connect_client(
@@ -239,15 +264,20 @@ async def open_hosted(
     service.task(refusals.run(), "refusals")
     service.task(connections.run(), "connections")
     await Sessions(system, directory, activity).serve()
-    connz, census = Connz(system), Census()
-    watch = Watch(system, connz, directory, census, settings.connections_look_s)
+    connz = Connz(system)
+    watch = Watch(system, connz, directory, limiter.census, settings.connections_look_s)
+    enforcer = Enforcer(directory, connz, limiter, activity, settings.limit_hold_s)
+    watch.after_look(enforcer.after_look)
     await watch.serve()
     service.task(watch.run(), "watch")
-    live = Live(connz, census, watch, directory, activity)
+    live = Live(connz, limiter.census, watch, directory, activity)
     rpc.serve(service.bus.broker, connections_calls.LIST_CONNECTIONS, live.list, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.LIST_ALL_CONNECTIONS, live.everything, queue=NAME)
     rpc.serve(service.bus.broker, connections_calls.DISCONNECT_CREDENTIAL, live.disconnect, queue=NAME)
-    await Callout(service.bus.client, who, gate, signer, refusals, connections, certificates, relayed).serve()
+    admission = Admission(limiter, Throttle())
+    await Callout(
+        service.bus.client, who, gate, signer, refusals, connections, certificates, relayed, admission
+    ).serve()
 
 
 async def leavings_at(

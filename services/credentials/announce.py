@@ -19,6 +19,7 @@ from contracts.credentials import (
 )
 from contracts.envelope import Event, Recorded
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.organizations import ApiKeyIssued, OrganizationCreated
 from contracts.subjects import Entity
 from runtime.activity import ActivityLog
@@ -55,6 +56,8 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             details = {"publish": list(event.publish), "subscribe": list(event.subscribe)}
         case CredentialRotated(hint=hint, previous_until=until):
             details = {"hint": hint, "previous_until": until.isoformat() if until is not None else None}
+        case OrganizationLimitsChanged(limits=limits) | CredentialLimitsChanged(limits=limits):
+            details = limits.model_dump()
         case CredentialRenamed(name=name):
             summary = name
         case CredentialRevoked(reason=reason):

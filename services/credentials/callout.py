@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from contracts.failures import Unavailable
 from contracts.subjects import AUTH_CALLOUT
 from runtime.observe import log, meter
+from services.credentials.admission import Admission
 from services.credentials.authentication import Authentication, Found
 from services.credentials.certificates import Certificates, Shown
 from services.credentials.connections import Connections
@@ -41,8 +42,9 @@ class Callout:
         connections: Connections,
         certificates: Certificates,
         relayed: Relayed,
+        admission: Admission,
     ) -> None:
-        self._connections = connections
+        self._connections, self._admission = connections, admission
         self._certificates, self._relayed = certificates, relayed
         self._client, self._authentication = client, authentication
         self._gate, self._signer, self._refusals = gate, signer, refusals
@@ -63,6 +65,7 @@ class Callout:
             new = self._authentication.may_be_new(options.user, options.password)
         else:
             new = self._certificates.may_be_new(options.user, asked.client_info.mqtt_id, shown)
+        new = new and self._admission.worth_waiting(asked, asyncio.get_running_loop().time())
         if (self._gate.open and not new) or len(self._waiting) >= WAITING_MAX:
             await self._answer(message.reply, asked, shown)
             return
@@ -85,25 +88,35 @@ class Callout:
             found = self._authentication.check(user, asked.connect_opts.password)
         else:
             found = self._certificates.check(user, asked.client_info.mqtt_id, shown)
-        refused = self._refused(asked, found)
+        refused, detail, now = self._refused(asked, found), "", asyncio.get_running_loop().time()
+        if refused is None and found.entry is not None:
+            reached = self._admission.refusal(asked, found.entry.organization, found.entry.id, now)
+            if reached is not None:
+                refused, detail = "connect.limit", reached.words
         _connects.add(1, {"outcome": refused or "ok"})
         if refused is None and found.entry is not None:
             state, client_id = found.entry.state, asked.client_info.mqtt_id
             publish = expanded(state.publish, state.device_id, client_id)
             subscribe = expanded(state.subscribe, state.device_id, client_id)
             answer = self._signer.allow(asked, found.entry.id, publish, subscribe, found.until)
+            self._admission.let_in(asked, found.entry.organization, found.entry.id, now)
             self._authentication.used(found, client_id)
             self._connections.let_in(asked.server_id.id, asked.client_info.id, found.entry.id)
         else:
             refused = refused or "connect.unknown"
+            organization = found.entry.organization if found.entry else None
+            flooded = self._admission.flooded(asked, organization, refused, now)
+            refused = "connect.flood" if flooded else refused
             answer = self._signer.refuse(asked, refused)
             self._refusals.note(
                 refused,
-                organization=found.entry.organization if found.entry else None,
+                organization=organization,
                 credential=found.entry.id if found.entry else None,
                 username=asked.connect_opts.user,
                 client_id=asked.client_info.mqtt_id,
                 address=asked.client_info.host,
+                detail=detail,
+                only_counted=flooded,
             )
         await self._client.publish(reply, answer)
 

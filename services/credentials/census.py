@@ -53,7 +53,8 @@ class Census:
 
     sessions: dict[Key, Session] = field(default_factory=dict)
     by_credential: dict[str, dict[Key, Session]] = field(default_factory=dict)
-    by_organization: dict[str, int] = field(default_factory=dict)
+    by_organization: dict[str, int] = field(default_factory=dict)  # as many as there are client ids
+    _clients: dict[str, dict[str, int]] = field(default_factory=dict)  # by credential and client id
     _came_in: dict[str, Traffic] = field(default_factory=dict)
     _ended: dict[Key, float] = field(default_factory=dict)
 
@@ -61,13 +62,17 @@ class Census:
         """Let in, or connected; again is harmless."""
         held = self.sessions.get(session.key)
         if held is not None:
-            held.seen = held.seen or session.seen
+            if session.seen and not held.seen:
+                held.seen, held.connected_at = True, session.connected_at  # by the server's clock
             return
         if session.key in self._ended:
             return  # the answer of a look that began before it ended
         self.sessions[session.key] = session
         self.by_credential.setdefault(session.credential, {})[session.key] = session
-        self.by_organization[session.organization] = self.by_organization.get(session.organization, 0) + 1
+        clients = self._clients.setdefault(session.credential, {})
+        clients[session.client_id] = clients.get(session.client_id, 0) + 1
+        if clients[session.client_id] == 1:  # else the server ends the old one
+            self.by_organization[session.organization] = self.by_organization.get(session.organization, 0) + 1
 
     def end(self, key: Key, now: float, messages_in: int = 0, bytes_in: int = 0) -> Session | None:
         """Disconnected, with its last counts."""
@@ -80,11 +85,20 @@ class Census:
         del held[key]
         if not held:
             del self.by_credential[session.credential]
-        left = self.by_organization[session.organization] - 1
-        self.by_organization[session.organization] = left
-        if not left:
-            del self.by_organization[session.organization]
+        self._leave(session)
         return session
+
+    def _leave(self, session: Session) -> None:
+        clients = self._clients[session.credential]
+        clients[session.client_id] -= 1
+        if clients[session.client_id]:
+            return
+        del clients[session.client_id]
+        if not clients:
+            del self._clients[session.credential]
+        self.by_organization[session.organization] -= 1
+        if not self.by_organization[session.organization]:
+            del self.by_organization[session.organization]
 
     def look(self, servers: Mapping[str, Iterable[Open]], now: float) -> None:
         """Counts of what is there; what is no longer there has gone. Those not known yet: `unknown`."""
@@ -116,13 +130,13 @@ class Census:
             if (key := Key(server, one.cid)) not in self.sessions and key not in self._ended
         ]
 
-    def others(self, credential: str, client_id: str) -> int:
-        """Connections of a credential besides this client id's, whose new one takes the old one's place."""
-        return sum(one.client_id != client_id for one in self.by_credential.get(credential, {}).values())
+    def connections(self, credential: str) -> int:
+        """A new connection takes the place of the old one of its client id: both are one."""
+        return len(self._clients.get(credential, {}))
 
-    def taken_over(self, credential: str, client_id: str) -> int:
-        """How many the new one of this client id replaces."""
-        return len(self.by_credential.get(credential, {})) - self.others(credential, client_id)
+    def holds(self, credential: str, client_id: str) -> bool:
+        """Whether this client id is connected."""
+        return client_id in self._clients.get(credential, {})
 
     def take_traffic(self) -> dict[str, Traffic]:
         """By credential, since it was last taken."""

@@ -76,10 +76,10 @@ class Connz:
         """One user's; back as soon as all known servers have answered."""
         return await self._list({"user": user, "limit": CONNECTIONS_MAX}, wait=not self._servers)
 
-    async def filters(self, cid: int) -> list[str]:
-        """What this connection is subscribed to, in NATS subjects, on whichever server has such a number."""
-        listed = await self._list({"cid": cid, "subscriptions": True}, wait=not self._servers)
-        return [s for found in listed.servers.values() for one in found for s in one.subscriptions_list]
+    async def with_filters(self, user: str | None) -> Listed:
+        """One user's or all, with what each is subscribed to, in NATS subjects: dear."""
+        query = {"subscriptions": True, "limit": CONNECTIONS_MAX}
+        return await self._list(query if user is None else {**query, "user": user}, wait=not self._servers)
 
     async def kick(self, server: str, cid: int) -> None:
         await self._system.publish(f"$SYS.REQ.SERVER.{server}.KICK", b'{"cid":%d}' % cid, reply=self._inbox)

@@ -45,10 +45,15 @@ class Refusals:
         address: str,
         broker: str | None = None,
         topic: str | None = None,
+        detail: str = "",
+        only_counted: bool = False,
     ) -> None:
-        """`organization` and `credential` are None where the user name names no credential."""
+        """`organization` and `credential` are None where the user name names no credential.
+
+        `only_counted`: by its address, as a number, once a window.
+        """
         owner = organization or PLATFORM
-        key = (owner, credential or address)
+        key = (owner, address if only_counted else credential or address)
         window = self._windows.get(key)
         if window is None and len(self._windows) >= KEYS_MAX:
             key = OTHERS
@@ -57,7 +62,7 @@ class Refusals:
             window = self._windows[key] = _Window(asyncio.get_running_loop().time() + WINDOW_S, reason)
         window.reason = reason
         window.seen += 1
-        if window.seen > FIRST:
+        if only_counted or window.seen > FIRST:
             window.left_out += 1
             return
         details: dict[str, object] = {
@@ -69,7 +74,8 @@ class Refusals:
             details["broker"] = broker
         if topic is not None:
             details["topic"] = _shown(topic, TOPIC_MAX)
-        self._record(owner, credential, reason, CODES[reason].title, details)
+        summary = f"{CODES[reason].title}: {detail}" if detail else CODES[reason].title
+        self._record(owner, credential, reason, summary, details)
 
     async def run(self) -> None:
         """Says once a window how many were left out; until cancelled, and then of the windows under way."""

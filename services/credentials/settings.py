@@ -9,7 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
+from contracts.limits import Limits
 from contracts.secrets_format import well_formed
+from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.settings import ServiceSettings
 from services.credentials import keyring
 
@@ -75,6 +77,18 @@ class CredentialsSettings(ServiceSettings):
     hosted_broker: Literal["nats", "mosquitto"] = "nats"
     start_patience_s: float = 60.0
     """How long the first reading of the registry may take: a million events need about 20 s."""
+    organization_limits: Limits = Limits(
+        connections=50_000,
+        messages_per_s=100_000,
+        bytes_per_s=128 * 1024 * 1024,
+        subscriptions=500_000,
+        payload_bytes=PAYLOAD_BYTES_MAX,
+    )
+    """What holds where the operator set nothing: above what a small machine carries, so it stops accidents."""
+    credential_limits: Limits = Limits(connections=1_000, subscriptions=10_000)
+    """A credential that a whole gateway uses; its messages are bounded by the organization's limits."""
+    limit_hold_s: float = 30.0
+    """How long who exceeded a measured limit is kept out: else a device is back within the second."""
     connections_look_s: float = 5.0
     """How often all connections are counted: it costs the server 2 µs each; excess is noticed as late."""
 

@@ -25,6 +25,7 @@ from contracts.integrations import (
     IntegrationDeleted,
     TopicFilter,
 )
+from contracts.limits import CredentialLimitsChanged, Limits, OrganizationLimitsChanged
 from contracts.organizations import (
     AdminKeyRotated,
     ApiKeyIssued,
@@ -36,12 +37,14 @@ from contracts.organizations import (
 
 Status = Literal["absent", "active", "ended"]
 STANDARD = DecoderChoice()
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
     status: Status = "absent"
     name: str = ""
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Credential:
     previous: Previous | None = None
     expiry_recorded: bool = False
     certificate: Certificate | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,16 @@ def _credential(state: Credential, event: Event) -> Credential:
             return replace(state, expiry_recorded=True)
         case CredentialRevoked():
             return replace(state, status="ended")
+        case _:
+            return _limited(state, event)
+
+
+def _limited(state: StateT, event: Event) -> StateT:
+    match state, event:
+        case Organization(), OrganizationLimitsChanged(limits=limits):
+            return replace(state, limits=limits)
+        case Credential(), CredentialLimitsChanged(limits=limits):
+            return replace(state, limits=limits)
         case _:
             return state
 

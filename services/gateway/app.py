@@ -28,6 +28,7 @@ from services.gateway.routes import (
     credentials,
     ingest,
     integrations,
+    limits,
     operation,
     organizations,
     secrets,
@@ -40,6 +41,7 @@ from services.gateway.state import Gateway
 
 RESOURCES = (
     sessions,
+    limits,
     organizations,
     secrets,
     api_keys,

@@ -11,6 +11,7 @@ from runtime.log_writer import LogWriter
 from runtime.rpc import call
 from services.gateway.auth import Keys
 from services.gateway.live import Live
+from services.gateway.metering import Metering
 from services.gateway.settings import GatewaySettings
 
 
@@ -33,6 +34,7 @@ class Gateway:
         self.keys = keys
         self.live = live
         self.health = health
+        self.metering = Metering()
 
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""

@@ -17,6 +17,7 @@ from contracts import (
     credentials,
     integrations,
     key_rotation,
+    limits,
     organizations,
     telemetry,
 )
@@ -170,6 +171,25 @@ def _history(request: Any) -> credentials.CredentialHistory:
 
 def _checked(request: Any) -> credentials.AclAnswer:
     return credentials.AclAnswer(allowed=True, filter=_credential(request).publish[0])
+
+
+def _limits(request: limits.GetLimits) -> limits.LimitsView:
+    if request.credential is not None and (request.organization, request.credential) != (ALPHA, CREDENTIAL):
+        raise Refused("not_found")
+    used = limits.LimitUse(limit="connections", allowed=500, current=2, held=("connect",))
+    return limits.LimitsView(items=(used,), measured_at=NOW)
+
+
+def _changed_limits(id: str) -> Callable[[Any], limits.LimitsView]:
+    def answer(request: Any) -> limits.LimitsView:
+        if request.organization not in (ALPHA, PLATFORM) or request.id != id:
+            raise Refused("not_found")
+        set_to = limits.LimitUse(
+            limit="connections", allowed=request.limits.connections, current=0, held=("connect",)
+        )
+        return limits.LimitsView(items=(set_to,))
+
+    return answer
 
 
 def _connections(request: Any) -> connections.LiveConnections:
@@ -351,6 +371,9 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     credentials.CHECK_ACL: _checked,
     credentials.GET_HISTORY: _history,
     connections.LIST_CONNECTIONS: _connections,
+    limits.GET_LIMITS: _limits,
+    limits.CHANGE_CREDENTIAL_LIMITS: _changed_limits(CREDENTIAL),
+    limits.CHANGE_ORGANIZATION_LIMITS: _changed_limits(ALPHA),
     connections.DISCONNECT_CREDENTIAL: _disconnected,
     integrations.CREATE_INTEGRATION: _created,
     integrations.CHANGE_INTEGRATION: _changed,

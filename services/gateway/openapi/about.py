@@ -26,6 +26,7 @@ TAGS = {
     "admin-key": "The operator's own key.",
     "api-keys": "Who may call this API, and what for.",
     "credentials": "What a device connects with.",
+    "limits": "How much may be done, and how much is.",
     "integrations": "The hosted broker, and brokers of your own.",
     "ingest": "Messages by HTTP.",
     "devices": "Who has been heard.",

@@ -171,6 +171,14 @@ EXAMPLES: dict[str, Any] = {
             "refusals": [{"reason": "connect.client_id", "count": 3, "last_at": _CREATED}],
         },
     },
+    "LimitsToSet": {"connections": 500, "messages_per_s": 1000},
+    "LimitsView": {
+        "items": [
+            {"limit": "connections", "allowed": 500, "current": 212, "held": ["connect"]},
+            {"limit": "messages_per_s", "allowed": 1000, "current": 87.4, "held": ["measured", "http"]},
+        ],
+        "measured_at": "2026-11-21T18:05:10.000Z",
+    },
     "Disconnection": {"client_id": "boiler-7"},
     "Disconnected": {"disconnected": 1},
     "Revocation": {"reason": "device retired"},

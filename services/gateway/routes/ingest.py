@@ -56,7 +56,13 @@ class AcceptedLines(BaseModel):
         "media_types": (JSON, NDJSON),
         "body": IngestMessage,
         "answers": {202: (Accepted, AcceptedLines), 207: (AcceptedLines,)},
-        "failures": ("topic.invalid", "topic.forbidden", "payload.too_large", "log.unavailable"),
+        "failures": (
+            "topic.invalid",
+            "topic.forbidden",
+            "payload.too_large",
+            "limit.reached",
+            "log.unavailable",
+        ),
     },
 )
 async def ingest(
@@ -90,8 +96,7 @@ class Sender:
         self._gateway, self._caller, self._is_device, self._command = gateway, caller, is_device, command
 
     async def one(self, body: bytes) -> Stored:
-        written = self._write(read(body, self._caller, is_device=self._is_device), 1)
-        return (await self._stored([written]))[0]
+        return (await self._stored([self._write(self._read(body), 1)]))[0]
 
     async def lines(self, body: bytes) -> list[LineResult]:
         """Raises Invalid when no line at all can be taken, Unavailable when the log takes none."""
@@ -101,7 +106,7 @@ class Sender:
             result = LineResult(line=number)
             results.append(result)
             try:
-                message = read(line, self._caller, is_device=self._is_device)
+                message = self._read(line)
             except Refused as refused:
                 result.error = Problem.model_validate(problem(refused))
             else:
@@ -112,6 +117,12 @@ class Sender:
         for (result, _), (sequence, duplicate) in zip(waiting, stored, strict=True):
             result.sequence, result.duplicate = sequence, duplicate
         return results
+
+    def _read(self, body: bytes) -> Message:
+        """Refused also where it is over a limit."""
+        message = read(body, self._caller, is_device=self._is_device)
+        self._gateway.metering.take(self._caller, len(message.payload))
+        return message
 
     def _write(self, message: Message, line: int) -> asyncio.Future[Stored]:
         organization = self._caller.organization
