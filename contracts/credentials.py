@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, StringConstraints, model_validator
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
@@ -15,6 +15,8 @@ DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=128, patter
 Filters = Annotated[tuple[str, ...], Field(max_length=50)]  # a JWT with more would pass NATS's line limit
 
 
+Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+ChosenPassword = Annotated[SecretStr, Field(min_length=8, max_length=128)]
 BULK_BATCH_MAX = 100  # the events and the answer, sealed for a retry, stay below 256 KiB
 GRACE_SECONDS_MAX = 7 * 24 * 3600  # a fleet that sleeps over a week-end has come by
 
@@ -37,6 +39,14 @@ class CredentialIssued(Event):
     subscribe: tuple[str, ...]
     expires_at: datetime | None = None
     broker_verifier: str | None = None
+
+
+class CredentialImported(CredentialIssued):
+    """Issued with a user name and a password that somebody chose; `username` begins with the organization."""
+
+    type = "credential.imported"
+    version = 1
+    username: str
 
 
 class CredentialRenamed(Event):
@@ -86,13 +96,25 @@ class IssueCredential(Request):
 
 
 class CredentialWish(Model):
-    """One credential of many; as in `IssueCredential`."""
+    """One credential of many; as in `IssueCredential`.
 
+    `username` and `password`, both or neither: a pair that devices have already. They connect as
+    `<organization>:<username>`, so that no two tenants can be in each other's way.
+    """
+
+    username: Username | None = None
+    password: ChosenPassword | None = None
     name: Name | None = None
     device_id: DeviceId | None = None
     publish: Filters | None = None
     subscribe: Filters | None = None
     expires_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("send `username` and `password`, or neither")
+        return self
 
 
 class IssueCredentials(Request):

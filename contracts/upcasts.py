@@ -13,6 +13,7 @@ from contracts.certificates import CredentialCertificateBound, CredentialCertifi
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialExpired,
+    CredentialImported,
     CredentialIssued,
     CredentialRenamed,
     CredentialRevoked,
@@ -38,6 +39,7 @@ _LATEST: tuple[type[Event], ...] = (
     CredentialCertificateBound,
     CredentialCertificateUnbound,
     CredentialExpired,
+    CredentialImported,
     CredentialIssued,
     CredentialRenamed,
     CredentialRevoked,

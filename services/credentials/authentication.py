@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,10 +11,12 @@ from contracts.credentials import AuthenticateDevice
 from contracts.failures import Refused
 from contracts.organizations import PLATFORM, Authenticate, Principal
 from contracts.secrets_format import well_formed
+from services.credentials.chosen import SCHEME as CHOSEN
+from services.credentials.chosen import ChosenPasswords
 from services.credentials.directory import Directory, Entry
 from services.credentials.filters import expanded
 from services.credentials.hashing import Hashing
-from services.credentials.ids import ADMIN_KEY, CREDENTIAL
+from services.credentials.ids import ADMIN_KEY, CREDENTIAL, IMPORTED
 from services.credentials.last_use import LastUse
 from services.credentials.state import AdminKey, ApiKey, Credential
 from services.credentials.views import standing
@@ -32,11 +33,18 @@ class Found(NamedTuple):
     until: datetime | None = None  # when this secret ends
 
 
+def _chosen(state: Credential) -> list[str]:
+    """Those of its verifiers that take their time."""
+    held = [state.verifier] + ([state.previous.verifier] if state.previous is not None else [])
+    return [verifier for verifier in held if verifier.startswith(CHOSEN)]
+
+
 class Authentication:
     def __init__(
         self, directory: Directory, hashing: Hashing, admin_key: SecretStr, last_use: LastUse
     ) -> None:
         self._directory, self._hashing, self._last_use = directory, hashing, last_use
+        self._chosen = ChosenPasswords(hashing)
         self._admin = hashing.verifier(admin_key.get_secret_value())
 
     async def key(self, request: Authenticate) -> Principal:
@@ -79,7 +87,7 @@ class Authentication:
     async def device(self, request: AuthenticateDevice) -> Principal:
         """A device's credential over HTTP; refused with the same codes as at an MQTT connect."""
         if self.may_be_new(request.username, request.password):
-            await self._directory.catch_up()
+            await self.prepare(request.username, request.password)
         found = self.check(request.username, request.password)
         entry = found.entry
         if found.refused is not None or entry is None:
@@ -104,26 +112,48 @@ class Authentication:
         await self._directory.catch_up()
 
     def may_be_new(self, username: str, password: str) -> bool:
-        """Whether this looks like a credential that another replica issued a moment ago."""
+        """Whether `prepare` may learn more: of what another replica issued a moment ago, of a chosen password."""
+        if IMPORTED.fullmatch(username) is not None:
+            entry = self.entry(username)
+            return entry is None or any(
+                self._chosen.known(password, verifier) is None for verifier in _chosen(entry.state)
+            )
         return (
             username not in self._directory.credentials.by_id
             and CREDENTIAL.fullmatch(username) is not None
             and well_formed(password, "dev")
         )
 
+    async def prepare(self, username: str, password: str) -> None:
+        """Afterwards `check` knows. Raises Unavailable."""
+        entry = self.entry(username)
+        if entry is None:
+            await self._directory.catch_up()
+            entry = self.entry(username)
+        if entry is not None and standing(entry.state, datetime.now(UTC)) == "active":
+            for verifier in _chosen(entry.state):
+                await self._chosen.find_out(password, verifier)
+
+    def entry(self, username: str) -> Entry[Credential] | None:
+        """The credential that goes by this user name: its id, or the imported one."""
+        id = self._directory.credential_by_username.get(username, username)
+        return self._directory.credentials.by_id.get(id)
+
+    def _matches(self, password: str, verifier: str) -> bool:
+        if verifier.startswith(CHOSEN):
+            return self._chosen.known(password, verifier) is True
+        return well_formed(password, "dev") and self._hashing.verifies(password, verifier)
+
     def check(self, username: str, password: str) -> Found:
         """From memory alone. A wrong password says no more than `connect.unknown`."""
-        entry = self._directory.credentials.by_id.get(username)
-        if entry is None or not well_formed(password, "dev"):
+        entry = self.entry(username)
+        if entry is None:
             return Found(entry, "connect.unknown")
         state, now = entry.state, datetime.now(UTC)
-        verifier = self._hashing.verifier(password)
         number, until = state.number, state.expires_at
-        if not hmac.compare_digest(verifier, state.verifier):
+        if not self._matches(password, state.verifier):
             previous = state.previous
-            if previous is None or previous.until <= now:
-                return Found(entry, "connect.unknown")
-            if not hmac.compare_digest(verifier, previous.verifier):
+            if previous is None or previous.until <= now or not self._matches(password, previous.verifier):
                 return Found(entry, "connect.unknown")
             number, until = number - 1, min(previous.until, until or previous.until)
         if not self._directory.active(entry.organization):

@@ -8,6 +8,7 @@ from datetime import datetime
 from contracts import subjects
 from contracts.credentials import (
     ISSUE_CREDENTIALS,
+    CredentialImported,
     CredentialOutcome,
     CredentialsIssued,
     CredentialWish,
@@ -15,15 +16,19 @@ from contracts.credentials import (
     IssueCredential,
     IssueCredentials,
 )
+from contracts.envelope import Event
 from contracts.failures import Refused
 from runtime.event_log import Append
 from services.credentials import decider, views
+from services.credentials.chosen import ChosenPasswords
 from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
 from services.credentials.hashing import Hashing
 from services.credentials.hosted import HostedBroker
 from services.credentials.ids import new_id, new_identity
 from services.credentials.state import Credential, evolve
+
+CHOSEN_HINT = "(chosen)"  # nothing of it is shown
 
 
 class BulkHandlers:
@@ -32,6 +37,7 @@ class BulkHandlers:
     ) -> None:
         self._commands, self._registry = commands, registry
         self._hashing, self._hosted = hashing, hosted
+        self._chosen = ChosenPasswords(hashing)
 
     async def issue(self, request: IssueCredentials) -> CredentialsIssued:
         """With the same command id: the same credentials, with the same passwords."""
@@ -40,9 +46,12 @@ class BulkHandlers:
             await self._registry.require_organization(request.organization)
             appends: list[Append] = []
             outcomes = []
+            taken: set[str] = set()  # user names of this batch
+            if any(wish.username is not None for wish in request.wishes):
+                await self._registry.directory.catch_up()
             for wish in request.wishes:
                 try:
-                    append, issued = self._issue(request, wish, now)
+                    append, issued = await self._issue(request, wish, now, taken)
                 except Refused as refused:
                     outcomes.append(CredentialOutcome(failure=refused.as_dict()))
                 else:
@@ -55,14 +64,35 @@ class BulkHandlers:
         await asyncio.gather(*(self._hosted.admit(each.id, each.password) for each in issued))
         return answer
 
-    def _issue(
-        self, request: IssueCredentials, wish: CredentialWish, now: datetime
+    async def _issue(
+        self, request: IssueCredentials, wish: CredentialWish, now: datetime, taken: set[str]
     ) -> tuple[Append, CredentialWithPassword]:
-        command = IssueCredential(organization=request.organization, actor=request.actor, **wish.model_dump())
+        command = IssueCredential(
+            organization=request.organization,
+            actor=request.actor,
+            **wish.model_dump(exclude={"username", "password"}),
+        )
         id = new_id("cred")
         secret, kept = self._hashing.mint("dev")
         [event] = decider.decide_credential(command, Credential(), now, kept, new_identity())
+        if wish.username is not None and wish.password is not None:
+            secret = wish.password.get_secret_value()
+            event = await self._imported(request.organization, wish.username, secret, event, taken)
         state = evolve(Credential(), event)
         view = views.credential_view(request.organization, id, now, state, now)
         append = Append(subjects.registry(request.organization, "credential", id), event, 0)
         return append, CredentialWithPassword(**view.model_dump(), password=secret)
+
+    async def _imported(
+        self, organization: str, name: str, password: str, event: Event, taken: set[str]
+    ) -> CredentialImported:
+        """The same with a user name and a password that somebody chose."""
+        username = f"{organization}:{name}"
+        directory = self._registry.directory
+        held = directory.credentials.by_id.get(directory.credential_by_username.get(username, ""))
+        if username in taken or (held is not None and held.state.status == "active"):
+            raise Refused("name.taken", f"{username} is in use", field="username")
+        taken.add(username)
+        kept = {"verifier": await self._chosen.verifier(password), "hint": CHOSEN_HINT}
+        fields = event.model_dump() | kept | {"broker_verifier": None, "username": username}
+        return CredentialImported.model_validate(fields)

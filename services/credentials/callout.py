@@ -77,7 +77,10 @@ class Callout:
         await self._gate.ask()
         if new and self._gate.open:
             try:
-                await self._authentication.catch_up()
+                if shown is None:
+                    await self._authentication.prepare(asked.connect_opts.user, asked.connect_opts.password)
+                else:
+                    await self._authentication.catch_up()
             except Unavailable as error:
                 _log.warning("a connect is answered from what is known", error=error.detail)
         await self._answer(reply, asked, shown)

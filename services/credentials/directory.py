@@ -12,7 +12,7 @@ from typing import Generic
 from nats.aio.client import Client
 
 from contracts import subjects, upcasts
-from contracts.credentials import CredentialRotated
+from contracts.credentials import CredentialImported, CredentialRotated
 from contracts.envelope import Recorded
 from contracts.failures import Unavailable, Unprocessable
 from contracts.organizations import ApiKeyIssued
@@ -106,6 +106,7 @@ class Directory:
         self.admin_keys = Table(AdminKey())
         self.credentials = Table(Credential())
         self.integrations = Table(Integration())
+        self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}
         self.sequence = 0
         self._epoch: str | None = None
@@ -225,6 +226,8 @@ class Directory:
                 credential = self.credentials.apply(entity, recorded)
                 if before is not None and narrowed(before, credential.state):
                     credential.narrowed_at, credential.cut = stored_at, recorded.sequence
+                if isinstance(recorded.event, CredentialImported):
+                    self.credential_by_username[recorded.event.username] = entity.id
                 if isinstance(recorded.event, CredentialRotated):
                     credential.rotated_at, credential.cut = stored_at, recorded.sequence
             case "integration":

@@ -11,6 +11,7 @@ from services.credentials.filters import CLIENT_ID_BYTES_MAX
 
 ALPHABET = string.ascii_lowercase + string.digits
 CHARS = 16  # 82 bits
+IMPORTED = re.compile(r"org_[a-z0-9]{16}:[A-Za-z0-9_.@-]{1,64}")
 ADMIN_KEY = "admin"  # there is one
 CREDENTIAL = re.compile(r"cred_[a-z0-9]{16}")
 

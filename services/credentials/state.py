@@ -11,6 +11,7 @@ from contracts.certificates import CredentialCertificateBound, CredentialCertifi
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialExpired,
+    CredentialImported,
     CredentialIssued,
     CredentialRenamed,
     CredentialRevoked,
@@ -101,6 +102,7 @@ class Credential:
     subscribe: tuple[str, ...] = ()
     expires_at: datetime | None = None
     broker_verifier: str | None = None
+    username: str = ""  # of one that was imported; others go by their id
     number: int = 1
     previous: Previous | None = None
     expiry_recorded: bool = False
@@ -146,19 +148,10 @@ def evolve(state: StateT, event: Event) -> StateT:
 
 def _credential(state: Credential, event: Event) -> Credential:
     match event:
+        case CredentialImported(username=username):
+            return replace(_issued(event), username=username)
         case CredentialIssued():
-            return Credential(
-                "active",
-                event.name,
-                event.device_id,
-                event.client_id,
-                event.verifier,
-                event.hint,
-                event.publish,
-                event.subscribe,
-                event.expires_at,
-                event.broker_verifier,
-            )
+            return _issued(event)
         case CredentialRenamed(name=name):
             return replace(state, name=name)
         case CredentialAclChanged(publish=publish, subscribe=subscribe):
@@ -203,3 +196,18 @@ def _rotated(held: AdminKey, event: AdminKeyRotated) -> AdminKey:
     older = [(verifier, None) for verifier, _ in held.retired if verifier not in event.replaced]
     replaced = [(verifier, event.replaced_until) for verifier in event.replaced]
     return AdminKey(event.verifier, (*older, *replaced))
+
+
+def _issued(event: CredentialIssued) -> Credential:
+    return Credential(
+        "active",
+        event.name,
+        event.device_id,
+        event.client_id,
+        event.verifier,
+        event.hint,
+        event.publish,
+        event.subscribe,
+        event.expires_at,
+        event.broker_verifier,
+    )

@@ -50,7 +50,7 @@ def credential_view(
         id=id,
         name=state.name,
         device_id=state.device_id,
-        username=id,
+        username=state.username or id,
         client_id=state.client_id,
         topic_prefix=organization,
         hint=state.hint,

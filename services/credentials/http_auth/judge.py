@@ -35,7 +35,7 @@ class Judge:
     async def connect(self, client: Client, password: str) -> datetime | None:
         """When the credential or the password ends. Raises Unavailable, too."""
         if self._authentication.may_be_new(client.username, password):
-            await self._authentication.catch_up()
+            await self._authentication.prepare(client.username, password)
         found = self._authentication.check(client.username, password)
         if found.refused is not None or found.entry is None:
             raise self._refused(found.refused or "connect.unknown", client)
@@ -45,7 +45,7 @@ class Judge:
 
     def standing(self, client: Client) -> Entry[Credential]:
         """The credential, which may be connected now."""
-        entry = self._directory.credentials.by_id.get(client.username)
+        entry = self._authentication.entry(client.username)
         if entry is None:
             raise self._refused("connect.unknown", client)
         if not self._directory.active(entry.organization):
