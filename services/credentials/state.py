@@ -129,6 +129,8 @@ def evolve(state: StateT, event: Event) -> StateT:
     match state, event:
         case Organization(), OrganizationCreated(name=name):
             return replace(state, status="active", name=name)
+        case Organization(), OrganizationLimitsChanged(limits=limits):
+            return replace(state, limits=limits)
         case ApiKey(), ApiKeyIssued():
             return ApiKey("active", event.name, event.scopes, event.verifier, event.hint, event.expires_at)
         case AdminKey(), AdminKeyRotated():
@@ -169,18 +171,10 @@ def _credential(state: Credential, event: Event) -> Credential:
             return replace(state, certificate=_certificate(event))
         case CredentialExpired():
             return replace(state, expiry_recorded=True)
+        case CredentialLimitsChanged(limits=limits):
+            return replace(state, limits=limits)
         case CredentialRevoked():
             return replace(state, status="ended")
-        case _:
-            return _limited(state, event)
-
-
-def _limited(state: StateT, event: Event) -> StateT:
-    match state, event:
-        case Organization(), OrganizationLimitsChanged(limits=limits):
-            return replace(state, limits=limits)
-        case Credential(), CredentialLimitsChanged(limits=limits):
-            return replace(state, limits=limits)
         case _:
             return state
 
