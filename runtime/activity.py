@@ -23,6 +23,7 @@ _log = log(part="activity")
 ATTEMPTS = 3
 RETRY_S = 0.2
 SETTLE_S = 5.0  # how long a stop waits for the log
+LINGER_S = 0.05  # people wait for it no longer; a storm of connects is stored in few batches
 QUEUE_MAX = 10_000  # a flood of refusals is thinned out before it comes here; this bounds what is left of it
 
 
@@ -71,7 +72,7 @@ class ActivityLog:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._writer = LogWriter(bus.client, queue_messages_max=QUEUE_MAX)
+        self._writer = LogWriter(bus.client, queue_messages_max=QUEUE_MAX, linger_s=LINGER_S)
         self._left_out: dict[str, int] = {}  # by organization
         self._under_way = 0  # noted and not stored yet
         self._settled = asyncio.Event()

@@ -64,12 +64,14 @@ class LogWriter:
         queue_messages_max: int = 20_000,
         queue_bytes_max: int = 64 * 1024 * 1024,
         ack_timeout_s: float = 5.0,
+        linger_s: float = 0.0,
     ) -> None:
+        """`linger_s`: how long the first message of a batch waits for others; each batch has a cost of its own."""
         self._client = client
         self._queue: deque[Write] = deque()
         self._bytes = 0
         self._messages_max, self._bytes_max = queue_messages_max, queue_bytes_max
-        self._ack_timeout_s = ack_timeout_s
+        self._ack_timeout_s, self._linger_s = ack_timeout_s, linger_s
         self._wake = asyncio.Event()
 
     def write(self, subject: str, headers: dict[str, str], data: bytes) -> asyncio.Future[Stored]:
@@ -118,6 +120,8 @@ class LogWriter:
             if not self._queue:
                 self._wake.clear()
                 await self._wake.wait()
+            if self._linger_s and len(self._queue) < BATCH_MESSAGES_MAX:
+                await asyncio.sleep(self._linger_s)
             batch = self._take()
             await self._commit_until_stored(batch)
 
