@@ -59,11 +59,12 @@ def _rotate(stack: Stack) -> subprocess.CompletedProcess[str]:
 def _make_integrations(tenant: Tenant, count: int) -> None:
     settings = {"host": "127.0.0.1", "port": 1, "username": "u", "password": "a secret"}
     for number in range(count):
-        tenant.post(
-            "/integrations",
-            {"name": f"Plant {number}", "settings": settings},
-            **{"Idempotency-Key": f"plant-{number}"},
+        made = tenant.http.post(
+            "/v1/integrations",
+            json={"name": f"Plant {number}", "settings": settings},
+            headers={"Idempotency-Key": f"plant-{number}"},
         )
+        assert made.status_code == 201, made.text
 
 
 def _rotation(stack: Stack, tenant: Tenant) -> dict[str, object]:
