@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 from contracts import connections as connections_calls
 from contracts import credentials, integrations, key_rotation, organizations
@@ -309,6 +310,9 @@ async def caught_up(directory: Directory, following: asyncio.Task[None], patienc
         started_up.cancel()
         following.result()
     await started_up
+    # What was read stays. Looked through again and again, 20,000 credentials hold up every connect for 50 ms.
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
