@@ -150,7 +150,8 @@ class MosquittoServer:
 
     def relay(self) -> dict[str, str]:
         """Where the TLS relay finds it. Client certificates need nats-server: they stand in for a password."""
-        return {"RELAY_MQTT_PORT": str(self.mqtt), "RELAY_WS_PORT": str(self.websocket)}
+        ports = {"RELAY_MQTT_PORT": str(self.mqtt), "RELAY_WS_PORT": str(self.websocket)}
+        return {**ports, "TLS_TICKET_KEY": ""}
 
     def start(self) -> None:
         """Returns when its listeners accept; starting a running one changes nothing."""

@@ -21,7 +21,9 @@ HANDSHAKE_S = 10.0
 async def run() -> None:
     settings = load(RelaySettings)
     observe.set_up("relay", settings.log_level)
-    tls = Tls(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_tls_client_ca)
+    key = settings.ticket_key
+    tls = Tls(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_tls_client_ca if key else None)
+    mqtt = openings.mqtt(key) if key else openings.unchanged
     limits = Limits(settings.relay_connections_max)
     host, loop = settings.relay_mqtt_host, asyncio.get_running_loop()
     servers = [
@@ -34,7 +36,7 @@ async def run() -> None:
             backlog=BACKLOG,
         )
         for port, opening, upstream in (
-            (settings.mqtts_port, openings.mqtt(settings.ticket_key), (host, settings.relay_mqtt_port)),
+            (settings.mqtts_port, mqtt, (host, settings.relay_mqtt_port)),
             (settings.mqtt_wss_port, openings.websocket, (host, settings.relay_ws_port)),
         )
     ]

@@ -44,6 +44,11 @@ def mqtt(key: bytes) -> Opening:
     return opening
 
 
+def unchanged(data: bytes, _: Peer) -> bytes | None:
+    """The CONNECT packet as it came, once it is whole."""
+    return None if connect_packet.read(data) is None else data
+
+
 def websocket(data: bytes, peer: Peer) -> bytes | None:
     """The HTTP request gets the device's address; what it said of itself there is left out."""
     end = data.find(b"\r\n\r\n")
