@@ -27,7 +27,15 @@ from contracts.credentials import (
     RenameCredential,
     RotateCredential,
 )
-from contracts.organizations import OrganizationIssued
+from contracts.organizations import (
+    AUTHENTICATE,
+    GET_API_KEY,
+    ISSUE_API_KEY,
+    Authenticate,
+    GetApiKey,
+    IssueApiKey,
+    OrganizationIssued,
+)
 from runtime import rpc
 from runtime.bus import Bus
 from tests.credentials.parts import (
@@ -230,6 +238,18 @@ class TestLastUse:
             return (await view(gateway, organization, device.id)).last_used_at == used
 
         await eventually(known)
+
+
+    async def test_an_api_key_shows_its_own(self, gateway: Bus, organization: OrganizationIssued) -> None:
+        key = await rpc.call(
+            gateway, ISSUE_API_KEY, IssueApiKey(organization=organization.id, actor="key:k", name="ci")
+        )
+        ask = GetApiKey(organization=organization.id, actor="key:k", id=key.id)
+        assert (await rpc.call(gateway, GET_API_KEY, ask)).last_used_at is None
+        await rpc.call(gateway, AUTHENTICATE, Authenticate(secret=key.secret))
+        used = (await rpc.call(gateway, GET_API_KEY, ask)).last_used_at
+        assert used is not None
+        assert datetime.now(UTC) - used < timedelta(seconds=5)
 
 
 async def test_a_credential_gets_another_name(gateway: Bus, organization: OrganizationIssued) -> None:
