@@ -239,7 +239,6 @@ class TestLastUse:
 
         await eventually(known)
 
-
     async def test_an_api_key_shows_its_own(self, gateway: Bus, organization: OrganizationIssued) -> None:
         key = await rpc.call(
             gateway, ISSUE_API_KEY, IssueApiKey(organization=organization.id, actor="key:k", name="ci")
