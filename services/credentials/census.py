@@ -5,7 +5,7 @@ A connect that was just let in counts at once, so that a burst cannot pass a lim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from services.credentials.connz import Open
 
 ARRIVAL_S = 5.0  # a connect that was let in and is not seen by then did not come
 MISSED_MAX = 2  # looks in a row that a connection was not on
+ENDED_KEPT_S = 10.0  # longer than a look takes, which may have begun before the end
 
 
 class Key(NamedTuple):
@@ -33,7 +34,7 @@ class Session:
     since: float  # on the clock of whoever calls
     connected_at: datetime
     seen: bool = False
-    missed: int = 0
+    look: int = 0  # the last one that it was on
     messages_in: int = 0
     bytes_in: int = 0
     subscriptions: int = 0
@@ -57,6 +58,7 @@ class Census:
     _clients: dict[str, dict[str, int]] = field(default_factory=dict)  # by credential and client id
     _came_in: dict[str, Traffic] = field(default_factory=dict)
     _ended: dict[Key, float] = field(default_factory=dict)
+    _looks: int = 1
 
     def add(self, session: Session) -> None:
         """Let in, or connected; again is harmless."""
@@ -66,7 +68,8 @@ class Census:
                 held.seen, held.connected_at = True, session.connected_at  # by the server's clock
             return
         if session.key in self._ended:
-            return  # the answer of a look that began before it ended
+            return  # told of by a look that began before it ended
+        session.look = self._looks - 1
         self.sessions[session.key] = session
         self.by_credential.setdefault(session.credential, {})[session.key] = session
         clients = self._clients.setdefault(session.credential, {})
@@ -100,35 +103,34 @@ class Census:
         if not self.by_organization[session.organization]:
             del self.by_organization[session.organization]
 
-    def look(self, servers: Mapping[str, Iterable[Open]], now: float) -> None:
-        """Counts of what is there; what is no longer there has gone. Those not known yet: `unknown`."""
-        there: set[Key] = set()
-        for server, connections in servers.items():
-            for one in connections:
-                key = Key(server, one.cid)
-                there.add(key)
-                if (session := self.sessions.get(key)) is not None:
-                    session.seen, session.missed = True, 0
-                    session.subscriptions = one.subscriptions
-                    self._count(session, one.in_msgs, one.in_bytes)
-        for key, session in list(self.sessions.items()):
-            if key in there or now - session.since < ARRIVAL_S:
+    def see(self, server: str, connections: Iterable[Open]) -> list[Open]:
+        """Counts of connections that are there, before `seen`; those that nobody has told of are returned."""
+        unknown: list[Open] = []
+        sessions, looks = self.sessions, self._looks
+        for one in connections:
+            key = Key(server, one.cid)
+            session = sessions.get(key)
+            if session is None:
+                if key not in self._ended:
+                    unknown.append(one)
                 continue
-            session.missed += 1
-            if session.missed >= MISSED_MAX:
-                self.end(key, now)
-        for key, at in list(self._ended.items()):
-            if now - at > ARRIVAL_S and key not in there:
-                del self._ended[key]
+            session.seen, session.look = True, looks
+            session.subscriptions = one.subscriptions
+            if one.in_msgs > session.messages_in or one.in_bytes > session.bytes_in:
+                self._count(session, one.in_msgs, one.in_bytes)
+        return unknown
 
-    def unknown(self, servers: Mapping[str, Iterable[Open]]) -> list[tuple[Key, Open]]:
-        """Those of a look that nobody has told of."""
-        return [
-            (key, one)
-            for server, connections in servers.items()
-            for one in connections
-            if (key := Key(server, one.cid)) not in self.sessions and key not in self._ended
+    def seen(self, now: float) -> None:
+        """Everything has been looked at: what was on none of the last looks has gone."""
+        gone = [
+            key
+            for key, session in self.sessions.items()
+            if session.look <= self._looks - MISSED_MAX and now - session.since >= ARRIVAL_S
         ]
+        self._looks += 1
+        for key in gone:
+            self.end(key, now)
+        self._ended = {key: at for key, at in self._ended.items() if now - at <= ENDED_KEPT_S}
 
     def connections(self, credential: str) -> int:
         """A new connection takes the place of the old one of its client id: both are one."""
@@ -144,8 +146,10 @@ class Census:
         return taken
 
     def _count(self, session: Session, messages_in: int, bytes_in: int) -> None:
-        if messages_in > session.messages_in or bytes_in > session.bytes_in:
-            traffic = self._came_in.setdefault(session.credential, Traffic())
-            traffic.messages += max(0, messages_in - session.messages_in)
-            traffic.bytes += max(0, bytes_in - session.bytes_in)
-            session.messages_in, session.bytes_in = messages_in, bytes_in
+        traffic = self._came_in.get(session.credential)
+        if traffic is None:
+            traffic = self._came_in[session.credential] = Traffic()
+        traffic.messages += max(0, messages_in - session.messages_in)
+        traffic.bytes += max(0, bytes_in - session.bytes_in)
+        session.messages_in = max(messages_in, session.messages_in)
+        session.bytes_in = max(bytes_in, session.bytes_in)

@@ -41,7 +41,8 @@ class Enforcer:
     async def after_look(self, seconds: float) -> None:
         now = asyncio.get_running_loop().time()
         self._limiter.release(now)
-        for excess in self._limiter.measure(seconds, datetime.now(UTC)):
+        # 0.1 s for 20,000 busy connections: beside, since a connect is to be answered within 60 ms
+        for excess in await asyncio.to_thread(self._limiter.measure, seconds, datetime.now(UTC)):
             if excess.reached.limit != "subscriptions" or await self._truly_subscribed(excess):
                 await self._hold(excess, now)
 

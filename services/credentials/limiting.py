@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from contracts.limits import Limits
 from services.credentials.census import Census
 from services.credentials.directory import Directory
 from services.credentials.meter import Excess, Meter, Reached
+from services.credentials.state import NO_LIMITS
 
 
 class Held(NamedTuple):
@@ -37,11 +39,13 @@ class Limiter:
 
     def organization(self, id: str) -> Limits:
         entry = self._directory.organizations.by_id.get(id)
-        return (entry.state.limits if entry else Limits()).over(self.defaults.organization)
+        own = entry.state.limits if entry is not None else NO_LIMITS
+        return self.defaults.organization if own is NO_LIMITS else _over(own, self.defaults.organization)
 
     def credential(self, id: str) -> Limits:
         entry = self._directory.credentials.by_id.get(id)
-        return (entry.state.limits if entry else Limits()).over(self.defaults.credential)
+        own = entry.state.limits if entry is not None else NO_LIMITS
+        return self.defaults.credential if own is NO_LIMITS else _over(own, self.defaults.credential)
 
     def refusal(self, organization: str, credential: str, client_id: str, now: float) -> Reached | None:
         """What keeps this connect out. One that takes its client id's old place adds none."""
@@ -77,6 +81,11 @@ class Limiter:
         self._held = {credential: held for credential, held in self._held.items() if held.until > now}
 
 
+@lru_cache(maxsize=4096)  # asked at each connect
+def _over(own: Limits, default: Limits) -> Limits:
+    return own.over(default)
+
+
 class Owners(Mapping[str, str]):
     """Organizations by credential."""
 
@@ -85,6 +94,10 @@ class Owners(Mapping[str, str]):
 
     def __getitem__(self, credential: str) -> str:
         return self._by_id[credential].organization
+
+    def get(self, credential: str, default: Any = None) -> Any:
+        entry = self._by_id.get(credential)
+        return default if entry is None else entry.organization
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from contracts.limits import LimitName, Limits
-from services.credentials.census import Census
+from services.credentials.census import Census, Traffic
 
 Scope = Literal["organization", "credential"]
 SUSTAINED = 3  # looks in a row: a burst after a reconnect is none
@@ -19,13 +19,6 @@ class Use(NamedTuple):
     messages_per_s: float = 0.0
     bytes_per_s: float = 0.0
     subscriptions: int = 0
-
-    def __add__(self, other: Use) -> Use:  # type: ignore[override]
-        return Use(
-            self.messages_per_s + other.messages_per_s,
-            self.bytes_per_s + other.bytes_per_s,
-            self.subscriptions + other.subscriptions,
-        )
 
 
 class Reached(NamedTuple):
@@ -49,6 +42,7 @@ class Excess(NamedTuple):
     reached: Reached
 
 
+NONE = Traffic()
 MEASURED: tuple[LimitName, ...] = ("messages_per_s", "bytes_per_s", "subscriptions")
 LimitsOf = Callable[[str], Limits]
 """By the id of an organization or a credential."""
@@ -64,19 +58,29 @@ class Meter:
 
     def measure(self, census: Census, seconds: float, owners: Mapping[str, str]) -> None:
         """`owners`: organizations by credential. What came in since the last time counts."""
-        uses = {
-            credential: Use(traffic.messages / seconds, traffic.bytes / seconds)
-            for credential, traffic in census.take_traffic().items()
-        }
-        for credential, sessions in census.by_credential.items():
-            subscriptions = sum(session.subscriptions for session in sessions.values())
-            if subscriptions:
-                uses[credential] = uses.get(credential, Use()) + Use(subscriptions=subscriptions)
-        totals: dict[str, Use] = {}
-        for credential, use in uses.items():
-            if (owner := owners.get(credential)) is not None:
-                totals[owner] = totals.get(owner, Use()) + use
-        self.credentials, self.organizations = uses, totals
+        came_in = census.take_traffic()
+        subscriptions: dict[str, int] = {}
+        for session in list(census.sessions.values()):  # at once: connects go on meanwhile
+            if session.subscriptions:
+                held = subscriptions.get(session.credential, 0)
+                subscriptions[session.credential] = held + session.subscriptions
+        uses: dict[str, Use] = {}
+        totals: dict[str, list[float]] = {}
+        for credential in came_in.keys() | subscriptions.keys():
+            owner = owners.get(credential)
+            if owner is None:
+                continue
+            traffic, count = came_in.get(credential, NONE), subscriptions.get(credential, 0)
+            messages, size = traffic.messages / seconds, traffic.bytes / seconds
+            uses[credential] = Use(messages, size, count)
+            total = totals.get(owner)
+            if total is None:
+                total = totals[owner] = [0.0, 0.0, 0]
+            total[0] += messages
+            total[1] += size
+            total[2] += count
+        self.credentials = uses
+        self.organizations = {owner: Use(m, b, int(count)) for owner, (m, b, count) in totals.items()}
 
     def excesses(
         self, owners: Mapping[str, str], of_organization: LimitsOf, of_credential: LimitsOf
@@ -85,13 +89,12 @@ class Meter:
         streaks: dict[tuple[str, LimitName], int] = {}
         found: list[Excess] = []
         for credential, use in self.credentials.items():
-            if (owner := owners.get(credential)) is None:
-                continue
-            over = self._over("credential", credential, use, of_credential(credential), streaks)
-            found += [Excess(owner, credential, reached) for reached in over]
+            if over := self._over("credential", credential, use, of_credential(credential), streaks):
+                found += [Excess(owners[credential], credential, reached) for reached in over]
         for organization, use in self.organizations.items():
-            limits = of_organization(organization)
-            for reached in self._over("organization", organization, use, limits, streaks):
+            for reached in self._over(
+                "organization", organization, use, of_organization(organization), streaks
+            ):
                 heaviest = max(
                     (each for each in self.credentials if owners.get(each) == organization),
                     key=lambda each: getattr(self.credentials[each], reached.limit),
@@ -108,7 +111,15 @@ class Meter:
         limits: Limits,
         streaks: dict[tuple[str, LimitName], int],
     ) -> list[Reached]:
-        found = []
+        messages, size, subscriptions = use
+        fine = (
+            (limits.messages_per_s is None or messages <= limits.messages_per_s)
+            and (limits.bytes_per_s is None or size <= limits.bytes_per_s)
+            and (limits.subscriptions is None or subscriptions <= limits.subscriptions)
+        )
+        if fine:  # nearly everybody, each time
+            return []
+        found: list[Reached] = []
         for name in MEASURED:
             allowed: int | None = getattr(limits, name)
             current: float = getattr(use, name)

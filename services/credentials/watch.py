@@ -23,6 +23,7 @@ from services.credentials.sessions import SysEvent
 from services.credentials.user_jwt import ACCOUNT
 
 _log = log(part="watch")
+SLICE = 500  # connections looked at in a run: a millisecond, and then connects have their turn
 _decoder = msgspec.json.Decoder(SysEvent)
 AfterLook = Callable[[float], Awaitable[None]]
 """Called with the seconds since the look before."""
@@ -69,10 +70,13 @@ class Watch:
             _log.warning("connections cannot be listed now", error=repr(error))
             self.complete = False
             return False
-        for key, one in self._census.unknown(listed.servers):
-            if (session := self._session(key, one, now)) is not None:
-                self._census.add(session)
-        self._census.look(listed.servers, now)
+        for server, connections in listed.servers.items():
+            for start in range(0, len(connections), SLICE):
+                for one in self._census.see(server, connections[start : start + SLICE]):
+                    if (session := self._session(Key(server, one.cid), one, now)) is not None:
+                        self._census.add(session)
+                await asyncio.sleep(0)
+        self._census.seen(now)
         self.at, self.complete = began, listed.complete
         return listed.complete
 

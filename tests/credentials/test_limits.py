@@ -264,14 +264,16 @@ def session(number: int, credential: str = "c", client_id: str = "") -> Session:
     )
 
 
-def looked(*connections: Open) -> dict[str, tuple[Open, ...]]:
-    return {"N": connections}
+def look(census: Census, now: float, *connections: Open) -> list[Open]:
+    unknown = census.see("N", connections)
+    census.seen(now)
+    return unknown
 
 
 def test_what_comes_in_and_ends_between_two_looks_is_counted_once() -> None:
     census = Census()
     census.add(session(1))
-    census.look(looked(Open(1, in_msgs=5, in_bytes=50)), 10)
+    look(census, 10, Open(1, in_msgs=5, in_bytes=50))
     assert census.take_traffic()["c"].messages == 5
     census.end(Key("N", 1), 11, 12, 120)
     traffic = census.take_traffic()["c"]
@@ -282,10 +284,12 @@ def test_what_comes_in_and_ends_between_two_looks_is_counted_once() -> None:
 def test_a_connection_that_vanished_without_a_word_is_forgotten() -> None:
     census = Census()
     census.add(session(1))
-    census.look(looked(), 3)
+    look(census, 3)
     assert census.by_organization == {"o": 1}, "it has just been let in"
-    for now in (10, 15):
-        census.look(looked(), now)
+    look(census, 5, Open(1))
+    look(census, 10)
+    assert census.by_organization == {"o": 1}, "one look may have missed it"
+    look(census, 15)
     assert census.sessions == {}
 
 
@@ -294,8 +298,19 @@ def test_a_look_that_began_before_an_end_does_not_bring_it_back() -> None:
     census.add(session(1))
     census.end(Key("N", 1), 10)
     census.add(session(1))
-    assert census.unknown(looked(Open(1))) == []
+    assert look(census, 11, Open(1)) == []
     assert census.sessions == {}
+
+
+def test_the_old_connection_of_a_client_id_and_its_new_one_are_one() -> None:
+    census = Census()
+    for number in (1, 2):
+        census.add(session(number, client_id="same"))
+    assert (census.connections("c"), census.by_organization) == (1, {"o": 1})
+    census.end(Key("N", 1), 1)
+    assert (census.connections("c"), census.by_organization) == (1, {"o": 1})
+    census.end(Key("N", 2), 2)
+    assert (census.connections("c"), census.by_organization) == (0, {})
 
 
 def test_a_moments_excess_is_none_and_an_organizations_is_its_heaviest_credentials() -> None:
@@ -305,11 +320,11 @@ def test_a_moments_excess_is_none_and_an_organizations_is_its_heaviest_credentia
     census.add(session(2, "d"))
     unlimited, tight = Limits(), Limits(messages_per_s=100)
     found = []
-    for look in range(1, SUSTAINED + 1):
-        census.look(looked(Open(1, in_msgs=40 * look), Open(2, in_msgs=90 * look)), look)
+    for number in range(1, SUSTAINED + 1):
+        look(census, number, Open(1, in_msgs=40 * number), Open(2, in_msgs=90 * number))
         meter.measure(census, 1.0, owners)
         found = meter.excesses(owners, lambda _: tight, lambda _: unlimited)
-        assert bool(found) == (look == SUSTAINED)
+        assert bool(found) == (number == SUSTAINED)
     assert [(each.credential, each.reached) for each in found] == [
         ("d", Reached("organization", "messages_per_s", 100, 130.0))
     ]
