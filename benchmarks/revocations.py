@@ -15,7 +15,7 @@ from runtime import rpc
 from tests.support.mqtt_wire import packet, text
 
 PAYLOAD = b'{"temperature":21.5}'
-EVERY_S = 0.1  # between two revocations
+IN_USE_S = 0.3  # how long a device publishes before it is revoked
 PATIENCE_S = 10.0
 
 
@@ -50,28 +50,33 @@ class Publisher:
 
 
 async def measure(rig: Rig, revoked: Sequence[Issued], others: Sequence[Issued], rate: float) -> list[float]:
-    """Milliseconds of each revocation; all devices together publish `rate` messages a second meanwhile.
+    """Milliseconds of each revocation: from asking for it until the last acknowledgement.
 
-    Below zero: the last acknowledgement came before the revocation was asked for.
+    The device to be revoked publishes one message after the other; the others share `rate` messages a second.
     """
-    pause_s = (len(revoked) + len(others)) / rate
     bus = await rig.bus("gateway")
-    publishers = [Publisher(issued, pause_s) for issued in (*revoked, *others)]
-    tasks = [asyncio.create_task(each.run(rig.nats.ports.mqtt)) for each in publishers]
+    port = rig.nats.ports.mqtt
+    bystanders = [Publisher(each, len(others) / rate) for each in others]
+    tasks = [asyncio.create_task(each.run(port)) for each in bystanders]
     try:
-        await asyncio.sleep(1.0)
         taken: list[float] = []
-        for publisher in publishers[: len(revoked)]:
-            issued = publisher.issued
+        for issued in revoked:
+            publisher = Publisher(issued, 0)
+            publishing = asyncio.create_task(publisher.run(port))
+            tasks.append(publishing)
+            await asyncio.sleep(IN_USE_S)
+            before = publisher.acknowledged
             began = time.perf_counter()
             request = RevokeCredential(organization=issued.organization, actor="benchmark", id=issued.id)
             await rpc.call(bus, REVOKE_CREDENTIAL, request)
             await asyncio.wait_for(publisher.ended.wait(), PATIENCE_S)
+            await publishing
+            if not before:
+                raise RuntimeError("the device had not published before it was revoked")
             taken.append((publisher.last - began) * 1000)
-            await asyncio.sleep(EVERY_S)
-        disturbed = [each for each in publishers[len(revoked) :] if each.ended.is_set()]
+        disturbed = sum(each.ended.is_set() for each in bystanders)
         if disturbed:
-            raise RuntimeError(f"{len(disturbed)} devices were cut off that nobody had revoked")
+            raise RuntimeError(f"{disturbed} devices were cut off that nobody had revoked")
         return taken
     finally:
         for task in tasks:

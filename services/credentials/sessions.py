@@ -6,15 +6,16 @@ name none, and stay out of this.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from contracts.activity import ActivityRecorded
 from contracts.connections import connection_id
 from contracts.failures import Unavailable
+from runtime import fast_parser
 from runtime.activity import ActivityLog
 from runtime.jetstream import parse_time
 from runtime.observe import log
@@ -63,28 +64,40 @@ _decoder = msgspec.json.Decoder(SysEvent)
 class Sessions:
     def __init__(self, system: Client, directory: Directory, activity: ActivityLog) -> None:
         self._system, self._directory, self._activity = system, directory, activity
+        self._waiting: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """From now on, each event is recorded by one of the replicas."""
         for kind in ("CONNECT", "DISCONNECT"):
-            await self._system.subscribe(f"$SYS.ACCOUNT.{ACCOUNT}.{kind}", queue=QUEUE, cb=self._on_event)
+            subject = f"$SYS.ACCOUNT.{ACCOUNT}.{kind}"
+            await fast_parser.subscribe(self._system, subject, self._on_event, queue=QUEUE)
 
-    async def _on_event(self, message: Msg) -> None:
+    def _on_event(self, subject: bytes, _reply: bytes, _headers: bytes, data: bytes) -> None:
+        connected = subject.endswith(b".CONNECT")
         try:
-            event = _decoder.decode(message.data)
-        except msgspec.DecodeError as error:
-            _log.warning("an event of the server cannot be read", subject=message.subject, error=str(error))
+            event = _decoder.decode(data)
+            new = event.client.user not in self._directory.credentials.by_id
+            if not new or CREDENTIAL.fullmatch(event.client.user) is None:
+                self._record(event, connected)
+                return
+        except (msgspec.DecodeError, ValueError) as error:
+            _log.warning("an event of the server cannot be read", subject=subject, error=str(error))
             return
-        credentials = self._directory.credentials.by_id
-        if event.client.user not in credentials and CREDENTIAL.fullmatch(event.client.user):
-            try:
-                await self._directory.catch_up()  # another replica let it in
-            except Unavailable as error:
-                _log.warning("a connection is not recorded", user=event.client.user, error=error.detail)
-        entry = credentials.get(event.client.user)
+        task = asyncio.create_task(self._record_later(event, connected))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _record_later(self, event: SysEvent, connected: bool) -> None:
+        try:
+            await self._directory.catch_up()  # another replica let it in
+        except Unavailable as error:
+            _log.warning("a connection is not recorded", user=event.client.user, error=error.detail)
+        self._record(event, connected)
+
+    def _record(self, event: SysEvent, connected: bool) -> None:
+        entry = self._directory.credentials.by_id.get(event.client.user)
         if entry is None:
             return
-        connected = message.subject.endswith(".CONNECT")
         self._activity.note(
             entry.organization,
             ActivityRecorded(
