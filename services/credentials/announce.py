@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.activity import ActivityRecorded
+from contracts.certificates import CredentialCertificateBound
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialIssued,
@@ -60,6 +61,8 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             details = limits.model_dump()
         case CredentialRenamed(name=name):
             summary = name
+        case CredentialCertificateBound():
+            details = {"fingerprint": event.fingerprint, "subject": event.subject}
         case CredentialRevoked(reason=reason):
             summary = reason
         case (
