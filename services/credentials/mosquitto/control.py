@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ ANSWER_S = 30.0  # the broker rewrites its whole file for each command: 0.3 s ea
 PAGE = 1000
 CONNECT_S = 5.0
 
+Between = Callable[[], Awaitable[None]]
+
 
 class Control:
     """One connection of the admin's."""
@@ -35,8 +37,8 @@ class Control:
         """Per command None, or the broker's word why it did not do it. Raises Unavailable."""
         return [answer.get("error") for answer in await self._ask(commands)]
 
-    async def clients(self) -> dict[str, Held]:
-        """All clients, page by page."""
+    async def clients(self, between: Between) -> dict[str, Held]:
+        """All clients, page by page; `between` pages there is time for what is urgent."""
         return {
             item["username"]: Held(
                 client_id=item.get("clientid"),
@@ -44,10 +46,10 @@ class Control:
                 roles=tuple(role["rolename"] for role in item.get("roles", ())),
                 disabled=item.get("disabled", False),
             )
-            for item in await self._list("listClients", "clients")
+            for item in await self._list("listClients", "clients", between)
         }
 
-    async def roles(self) -> dict[str, frozenset[Acl]]:
+    async def roles(self, between: Between) -> dict[str, frozenset[Acl]]:
         """All roles; a rule that denies, or one with a priority, is none of ours and makes them differ."""
         return {
             item["rolename"]: frozenset(
@@ -59,7 +61,7 @@ class Control:
                 )
                 for acl in item.get("acls", ())
             )
-            for item in await self._list("listRoles", "roles")
+            for item in await self._list("listRoles", "roles", between)
         }
 
     async def groups(self) -> list[str]:
@@ -88,7 +90,7 @@ class Control:
             for waiting in self._waiting.values():
                 waiting.cancel()
 
-    async def _list(self, command: str, key: str) -> list[dict[str, Any]]:
+    async def _list(self, command: str, key: str, between: Between) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
             query = {"command": command, "verbose": True, "count": PAGE, "offset": len(found)}
@@ -97,6 +99,7 @@ class Control:
             found += page
             if len(page) < PAGE:
                 return found
+            await between()
 
     async def _ask(self, commands: Sequence[Command]) -> list[dict[str, Any]]:
         self._number += 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +22,9 @@ from contracts.subjects import Entity
 from runtime.observe import log, meter
 from services.credentials.directory import Directory, Entry
 from services.credentials.mosquitto.control import Control, connected
+from services.credentials.mosquitto.expiries import Expiries
 from services.credentials.mosquitto.mirror import Mirror
+from services.credentials.mosquitto.restore import Restore
 from services.credentials.mosquitto.staff import STAFF
 from services.credentials.mosquitto.wanted import NOBODY, Client, Command, Repair, device, repair
 from services.credentials.state import Credential
@@ -34,7 +35,6 @@ _repairs = meter.create_counter(
     "hybridmq.mosquitto.commands", description="Sent to the hosted broker, by command"
 )
 MISSING_S = 10.0  # by then whoever issued a credential has told the broker of it
-RESTORE_EVERY_S = 60.0
 ADMIT_S = 3.0  # a caller waits no longer for a broker that is away
 RECONNECT_S = 0.25
 MESSAGE_S = 0.5  # the broker serves nobody while it works on a message: larger ones are cut
@@ -42,6 +42,7 @@ COMMANDS_MAX = 100
 LIVE_S = 60.0  # what would take longer by commands is done by a restore
 PASSWORDS_MAX = 20_000
 TRIES = 3
+LOOKS = 100  # in a row: some 3 ms, then others have their turn
 
 
 class Follower:
@@ -58,17 +59,16 @@ class Follower:
         on_log: Callable[[str], None],
     ) -> None:
         self._directory, self._url, self._password = directory, url, password
-        self._compare_s, self._restore, self._on_log = compare_s, restore, on_log
+        self._compare_s, self._restore, self._on_log = compare_s, Restore(restore), on_log
         self._mirror = Mirror()
         self._urgent: dict[str, None] = {}  # names, the oldest first
         self._dirty: dict[str, None] = {}
         self._passwords: dict[str, str] = {}
         self._admitted: dict[str, asyncio.Event] = {}
         self._missing: dict[str, float] = {}  # since when
-        self._expiring: list[tuple[datetime, str]] = []
+        self._expiries = Expiries()
         self._wake = asyncio.Event()
         self._failures: Counter[str] = Counter()
-        self._restored_at = float("-inf")
         self._command_s = 0.01  # what the last ones took, each
         self.connected = False
 
@@ -126,7 +126,8 @@ class Follower:
         clock = asyncio.get_running_loop().time
         compared = clock()
         while True:
-            self._expire()
+            for name in self._expiries.due(datetime.now(UTC)):
+                self._touch(name)
             if self._urgent or self._dirty:
                 await self._settle(control)
                 continue
@@ -137,11 +138,19 @@ class Follower:
                 continue
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, min(due - clock(), self._expires_in())))
+                await asyncio.wait_for(
+                    self._wake.wait(), max(0.0, min(due - clock(), self._expiries.next_s(datetime.now(UTC))))
+                )
 
     async def _compare(self, control: Control) -> None:
         """Reads all that the broker holds; what is not as it should be becomes dirty."""
-        self._mirror = Mirror(await control.clients(), await control.roles())
+
+        async def urgent() -> None:
+            await asyncio.sleep(0)
+            while self._urgent:
+                await self._settle(control)
+
+        self._mirror = Mirror(await control.clients(urgent), await control.roles(urgent))
         self._failures.clear()
         await self._directory.catch_up()  # what another replica has just issued is no stranger
         if await control.defaults() != NOBODY:
@@ -150,13 +159,21 @@ class Follower:
         if groups := await control.groups():
             commands = [{"command": "deleteGroup", "groupname": name} for name in groups]
             await self._send(control, commands)
-        self._expiring.clear()
+        self._expiries = Expiries()
         for entry in self._directory.credentials.by_id.values():
-            self._note_expiry(entry)
+            self._expiries.note(entry.id, entry.state.expires_at, datetime.now(UTC))
         names = {*self._mirror.clients, *self._mirror.roles, *STAFF, *self._directory.credentials.by_id}
-        missing = dict.fromkeys(name for name in names if self._look(name).missing)
-        self._missing = {name: self._missing.get(name, asyncio.get_running_loop().time()) for name in missing}
-        wrong = [name for name in names if self._look(name).commands]
+        clock = asyncio.get_running_loop().time
+        missing, wrong = dict[str, float](), list[str]()
+        for index, name in enumerate(names):
+            if index % LOOKS == 0:
+                await urgent()
+            look = self._look(name)
+            if look.missing:
+                missing[name] = self._missing.get(name, clock())
+            if look.commands:
+                wrong.append(name)
+        self._missing = missing
         if wrong:
             _log.info("the hosted broker differs from the registry", count=len(wrong))
         for name in (*wrong, *self._passwords):
@@ -166,7 +183,7 @@ class Follower:
     async def _settle(self, control: Control) -> None:
         """One message: as many changes as the broker does in half a second, what ends access first."""
         expected_s = len(self._dirty) * 2 * self._command_s
-        if expected_s > LIVE_S and self._ask_for_restore(f"{len(self._dirty)} changes"):
+        if expected_s > LIVE_S and self._restore.ask(f"{len(self._dirty)} changes"):
             self._dirty.clear()
         queue = self._urgent or self._dirty
         limit = max(2, min(COMMANDS_MAX, int(MESSAGE_S / self._command_s)))
@@ -241,23 +258,8 @@ class Follower:
         queue[name] = None
         entry = self._directory.credentials.by_id.get(name)
         if entry is not None:
-            self._note_expiry(entry)
+            self._expiries.note(entry.id, entry.state.expires_at, datetime.now(UTC))
         self._wake.set()
-
-    def _note_expiry(self, entry: Entry[Credential]) -> None:
-        expires_at = entry.state.expires_at
-        if expires_at is not None and expires_at > datetime.now(UTC):
-            heapq.heappush(self._expiring, (expires_at, entry.id))
-
-    def _expire(self) -> None:
-        now = datetime.now(UTC)
-        while self._expiring and self._expiring[0][0] <= now:
-            self._touch(heapq.heappop(self._expiring)[1])
-
-    def _expires_in(self) -> float:
-        if not self._expiring:
-            return self._compare_s
-        return (self._expiring[0][0] - datetime.now(UTC)).total_seconds()
 
     # what only a restore can mend
 
@@ -265,23 +267,7 @@ class Follower:
         clock = asyncio.get_running_loop().time()
         lost = [name for name, since in self._missing.items() if clock - since >= MISSING_S]
         if lost:
-            self._ask_for_restore(f"{len(lost)} clients or passwords are missing, as {lost[0]}")
-
-    def _ask_for_restore(self, why: str) -> bool:
-        """Whoever runs the broker sees the file, writes the broker's anew and starts it again."""
-        clock = asyncio.get_running_loop().time()
-        if self._restore is None:
-            _log.error(
-                "the hosted broker must be restored: restart it with a file from the registry", reason=why
-            )
-            return False
-        if clock - self._restored_at < RESTORE_EVERY_S:
-            return False
-        self._restored_at = clock
-        _log.warning("a restore of the hosted broker is asked for", reason=why)
-        self._restore.parent.mkdir(parents=True, exist_ok=True)
-        self._restore.write_text(why)
-        return True
+            self._restore.ask(f"{len(lost)} clients or passwords are missing, as {lost[0]}")
 
 
 def wanted_now(directory: Directory, entry: Entry[Credential], now: datetime) -> Client | None:
