@@ -87,6 +87,10 @@ class LimitsView(Model):
     items: tuple[LimitUse, ...]
     measured_at: datetime | None = None
 
+    def limits(self) -> Limits:
+        """What is allowed."""
+        return Limits.model_validate({item.limit: item.allowed for item in self.items})
+
 
 CHANGE_ORGANIZATION_LIMITS = Call(
     "command.credentials.change-organization-limits", ChangeOrganizationLimits, LimitsView

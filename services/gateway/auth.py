@@ -22,6 +22,7 @@ from contracts import subjects
 from contracts.credentials import AUTHENTICATE_DEVICE, AuthenticateDevice
 from contracts.envelope import TYPE
 from contracts.failures import Refused
+from contracts.limits import GET_LIMITS, GetLimits
 from contracts.organizations import (
     ALL_SCOPES,
     AUTHENTICATE,
@@ -160,7 +161,9 @@ class Keys:
             await call(self._bus, GET_ORGANIZATION, asked)
         except Refused:
             raise Refused("key.invalid", "the token's organization does not exist here") from None
-        return principal
+        of = GetLimits(organization=principal.organization, actor=principal.actor)
+        limits = (await call(self._bus, GET_LIMITS, of)).limits()
+        return principal.model_copy(update={"limits": limits})
 
     async def _on_change(self, message: Msg) -> None:
         entity = subjects.entity(message.subject)

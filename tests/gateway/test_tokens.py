@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.failures import Failure, Refused, Unavailable
+from contracts.limits import GET_LIMITS, LimitsView, LimitUse
 from deploy.local.nats import NatsServer
 from services.gateway.auth import presented
 from services.gateway.issuer_keys import AGAIN_S, FRESH_S, KEPT_S, IssuerKeys, trustworthy
@@ -405,6 +406,21 @@ async def test_a_token_does_over_http_what_its_scopes_allow(
     assert peers.asked[-1].actor == "oidc:ada@example.com"
     assert_problem(await _get(trusting, "/v1/api-keys", token), "scope.missing")
     assert_problem(await _get(trusting, "/v1/organizations", token), "scope.missing")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_token_is_bound_by_its_organizations_limits(
+    trusting: Service, live_issuer: Issuer, peers: Peers
+) -> None:
+    async def small(_: Any) -> LimitsView:
+        return LimitsView(items=(LimitUse(limit="payload_bytes", allowed=10, current=None, held=("http",)),))
+
+    peers.answers[GET_LIMITS.subject] = small
+    token = signed(RSA, _fresh(live_issuer, sub="limited", scope="publish"))
+    async with httpx.AsyncClient(base_url=trusting.url, timeout=20, headers=bearer(token)) as http:
+        answer = await http.post("/v1/ingest", json={"topic": "devices/d/t", "payload": "x" * 20})
+    assert_problem(answer, "limit.reached")
+    assert answer.json()["limit"] == "payload_bytes"
 
 
 @pytest.mark.asyncio(loop_scope="module")
