@@ -81,6 +81,7 @@ def services(
             "DEVICES_NATS_SEED": nats.seeds.devices["credentials"],
             **_hosted_mqtt(nats),
             "TLS_TICKET_KEY": secrets.key("tls-ticket"),
+            "BROKER_LOG": str(nats.process.log),
         },
         "telemetry": {"DATABASE_URL": urls.projector, "DATABASE_QUERY_URL": urls.query},
         "ingest": {

@@ -64,6 +64,7 @@ from services.credentials.takeover import Listener, Takeover
 from services.credentials.throttle import Throttle
 from services.credentials.user_jwt import Signer
 from services.credentials.vault import Vault, context_of_secret
+from services.credentials.violations import Violations
 from services.credentials.watch import Watch
 
 NAME = "credentials"
@@ -254,6 +255,8 @@ async def open_hosted(
     gate = Gate(service.bus)
     service.health.add("hosted broker", lambda: None if gate.open else "its source is not attached")
     refusals = Refusals(activity)
+    if settings.broker_log is not None:
+        service.task(Violations(settings.broker_log, directory, refusals).run(), "violations")
     relayed = Relayed(key_bytes(settings.tls_ticket_key) if settings.tls_ticket_key else None)
     signer = Signer(settings.callout_issuer_seed.get_secret_value())
     leavings = await leavings_at(service, settings, directory, last_use)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, SecretStr, model_validator
@@ -67,6 +68,9 @@ class CredentialsSettings(ServiceSettings):
     """nats-server's own listener: there a revoked credential's sessions are taken over, so that no will fires."""
     hosted_mqtt_username: str = "platform"
     hosted_mqtt_password: SecretStr | None = None
+    broker_log: Path | None = None
+    """nats-server's log file, where it can be read: forbidden publishes stand nowhere else. In a cluster each
+    server's log has a reader beside it."""
     tls_ticket_key: Key | None = None
     """Shared with the TLS relay; without it nothing that a relay says is believed."""
     http_auth_port: int = 0

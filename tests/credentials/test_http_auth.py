@@ -8,7 +8,6 @@ test_rabbitmq).
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,7 +32,7 @@ from tests.credentials.parts import (
 from tests.support.eventually import eventually
 from tests.support.service import Service
 
-TOKEN = secrets.token_hex(32)
+TOKEN = "a1b2" * 16  # the same in every worker: it stands in names of tests
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -147,3 +147,22 @@ def test_a_client_id_cannot_be_taken_over_by_another_organization(
     client.publish(victim.topic("devices/v1/telemetry"), b'{"a":1}', qos=1).wait_for_publish(10)
     assert not disturbed.is_set()
     disconnect(client)
+
+
+def test_what_was_forbidden_stands_in_the_activity_of_the_one_who_tried(
+    acme: Tenant, rival: Tenant, stack: Stack
+) -> None:
+    spy = rival.issue("curious")
+    client = spy.client()
+    connect(client, stack.nats.ports.mqtt)
+    wanted = {"topic.forbidden": f"{acme.id}/devices/d1/telemetry", "filter.forbidden": f"{acme.id}/#"}
+    client.publish(wanted["topic.forbidden"], b"{}", qos=1).wait_for_publish(10)
+    client.subscribe(wanted["filter.forbidden"], qos=1)
+
+    def shown() -> dict[str, str]:
+        items = rival.get("/activity", kind="device.refused")["items"]
+        return {item["reason"]: item["details"]["topic"] for item in items if spy.id in str(item["subject"])}
+
+    eventually_now(lambda: shown() == wanted)
+    disconnect(client)
+    assert acme.id not in str(acme.get("/activity", kind="device.refused")["items"])
