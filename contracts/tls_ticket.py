@@ -22,12 +22,13 @@ _MAC_BYTES = 32
 
 class Ticket(NamedTuple):
     """`fingerprint` (SHA-256 of the certificate, hex) and `subject` (RFC 4514) are those of a certificate
-    whose chain the relay has verified; None where the device has shown none."""
+    whose chain the relay has verified, `ends` when it is over (seconds since 1970); None where there is none."""
 
     address: str
     password: str | None
     fingerprint: str | None = None
     subject: str | None = None
+    ends: float | None = None
 
 
 def seal(key: bytes, ticket: Ticket, now: float) -> str:

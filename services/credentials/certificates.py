@@ -32,6 +32,7 @@ class Shown(NamedTuple):
 
     fingerprint: str
     subject: str
+    ends: datetime | None = None
 
 
 def decide_certificate(
@@ -96,7 +97,8 @@ class Certificates:
         if not self._directory.active(entry.organization):
             return Found(entry, "connect.revoked")
         state = entry.state
-        return Found(entry, REASONS.get(standing(state, datetime.now(UTC))), 0, state.expires_at)
+        until = min((end for end in (state.expires_at, shown.ends) if end is not None), default=None)
+        return Found(entry, REASONS.get(standing(state, datetime.now(UTC))), 0, until)
 
     def _find(self, username: str, client_id: str, shown: Shown) -> Entry[Credential] | None:
         for key in (shown.fingerprint, shown.subject):

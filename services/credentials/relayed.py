@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -27,7 +28,8 @@ class Relayed:
             return asked, None
         shown = None
         if not ticket.password and ticket.fingerprint is not None and ticket.subject is not None:
-            shown = Shown(ticket.fingerprint, ticket.subject)
+            ends = datetime.fromtimestamp(ticket.ends, UTC) if ticket.ends is not None else None
+            shown = Shown(ticket.fingerprint, ticket.subject, ends)
         client = msgspec.structs.replace(asked.client_info, host=ticket.address)
         user = "" if asked.connect_opts.user == NO_USERNAME else asked.connect_opts.user
         options = msgspec.structs.replace(asked.connect_opts, user=user, password=ticket.password or "")

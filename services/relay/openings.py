@@ -21,6 +21,7 @@ class Peer(NamedTuple):
     address: str
     fingerprint: str | None
     subject: str | None
+    ends: float | None = None
 
 
 Opening = Callable[[bytes, Peer], bytes | None]
@@ -36,7 +37,9 @@ def mqtt(key: bytes) -> Opening:
             return None
         packet, rest = found
         password = None if packet.password is None else packet.password.decode("utf-8", "replace")
-        ticket = seal(key, Ticket(peer.address, password, peer.fingerprint, peer.subject), time.time())
+        ticket = seal(
+            key, Ticket(peer.address, password, peer.fingerprint, peer.subject, peer.ends), time.time()
+        )
         if len(ticket) > _FIELD_BYTES_MAX:
             raise Malformed("the password is too long")
         return packet.login(packet.username or NO_USERNAME.encode(), ticket.encode()) + rest

@@ -136,5 +136,6 @@ def _peer(transport: asyncio.Transport) -> Peer:
     certificate = tls.getpeercert(binary_form=True)
     if certificate is None:
         return Peer(address, None, None)
-    subject = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
-    return Peer(address, hashlib.sha256(certificate).hexdigest(), subject)
+    read = x509.load_der_x509_certificate(certificate)
+    fingerprint = hashlib.sha256(certificate).hexdigest()
+    return Peer(address, fingerprint, read.subject.rfc4514_string(), read.not_valid_after_utc.timestamp())

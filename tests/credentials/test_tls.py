@@ -194,6 +194,19 @@ async def test_a_certificate_of_a_stranger_or_of_the_past_ends_in_the_handshake(
     await assert_not_let_in(relay.client(device, over))
 
 
+async def test_a_session_ends_with_its_certificate(
+    relay: Relay, gateway: Bus, organization: OrganizationIssued, tmp_path: Path
+) -> None:
+    device = await new_device(gateway, organization)
+    short = device_certificate(tmp_path, relay.secrets, "device-9", lasts=timedelta(seconds=4))
+    await bind(gateway, organization, device, pem=short.pem)
+    session = relay.client(device, short)
+    await session.__aenter__()
+    with pytest.raises(MqttError):
+        await asyncio.wait_for(anext(session.messages), 10)
+    await assert_not_let_in(relay.client(device, short))
+
+
 async def test_another_organization_may_bind_the_same_certificate_and_takes_nothing_by_it(
     relay: Relay,
     service: CredentialsService,
@@ -233,7 +246,11 @@ async def test_the_session_of_a_certificate_ends_when_it_is_unbound_and_a_revoke
     await bind(gateway, organization, device, pem=certificate.pem)
     await revoke(gateway, organization, device)
     await assert_refused(relay.client(device, certificate))
-    assert await newest_reason(service, organization.id) == "connect.revoked"
+
+    async def told() -> bool:
+        return await newest_reason(service, organization.id) == "connect.revoked"
+
+    await eventually(told)
     with refused("credential.revoked"):
         await bind(gateway, organization, device, pem=certificate.pem)
 
