@@ -88,10 +88,11 @@ class IssuerKeys:
             if not self._may_ask:
                 return
             self._tried_at = self._clock()
+            self._away = "it was asked, and nobody waited for the answer"
             try:
                 async with asyncio.timeout(2 * TIMEOUT_S):
                     self._keys = await self._ask()
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
                 self._away = str(error) or type(error).__name__
                 _log.warning("the issuer's keys cannot be read", issuer=self._issuer, error=self._away)
             else:
