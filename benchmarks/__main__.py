@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import credentials, decoders, hosted
+from benchmarks import credentials, decoders, hosted, tls
 
-BENCHMARKS = {"credentials": credentials.main, "decoders": decoders.main, "hosted": hosted.main}
+BENCHMARKS = {
+    "credentials": credentials.main,
+    "decoders": decoders.main,
+    "hosted": hosted.main,
+    "tls": tls.main,
+}
 
 
 def main(arguments: list[str]) -> int:
