@@ -193,7 +193,9 @@ async def test_sustained_excess_of_messages_is_activity_and_holds_the_device_bac
     assert event.details["allowed"] == 20
     assert 40 < event.details["current"] < 200
     with pytest.raises(aiomqtt.MqttError):
-        await asyncio.wait_for(publishing, 5)
+        await asyncio.wait_for(anext(client.messages), 5)
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
     await assert_refused(device_client(service, loud))
     await bystander.publish(f"{organization.id}/devices/d/t", b"1", qos=1)
 
