@@ -2,7 +2,8 @@
 
 What holds a limit (`held`): `connect`, the hosted broker refuses another connection; `measured`, the broker
 cannot hold it back, so it is measured, and who is over it for long is disconnected for a while; `http`, a
-message by HTTP is refused with limit.reached.
+message by HTTP is refused with limit.reached; `dead_letter`, a message over it is stored and not decoded
+(of organizations: a message does not tell its credential).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contracts.calls import Call, Model, Request
 from contracts.envelope import Event
 
 LimitName = Literal["connections", "messages_per_s", "bytes_per_s", "subscriptions", "payload_bytes"]
-Holder = Literal["connect", "measured", "http"]
+Holder = Literal["connect", "measured", "http", "dead_letter"]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 
 HELD: dict[LimitName, tuple[Holder, ...]] = {
@@ -24,7 +25,7 @@ HELD: dict[LimitName, tuple[Holder, ...]] = {
     "messages_per_s": ("measured", "http"),
     "bytes_per_s": ("measured", "http"),
     "subscriptions": ("measured",),
-    "payload_bytes": ("http",),
+    "payload_bytes": ("http", "dead_letter"),
 }
 
 

@@ -15,6 +15,7 @@ from contracts.limits import (
     ChangeOrganizationLimits,
     CredentialLimitsChanged,
     GetLimits,
+    Holder,
     LimitName,
     Limits,
     LimitsView,
@@ -100,9 +101,12 @@ class LimitHandlers:
     def _of_credential(self, id: str, own: Limits) -> LimitsView:
         limits = own.over(self._limiter.defaults.credential)
         use = self._limiter.meter.credentials.get(id, Use())
-        return self._view(limits, use, self._limiter.census.connections(id))
+        # A stored message does not tell its credential, so no dead letter can be made by its limit.
+        return self._view(limits, use, self._limiter.census.connections(id), without="dead_letter")
 
-    def _view(self, limits: Limits, use: Use, connections: int) -> LimitsView:
+    def _view(
+        self, limits: Limits, use: Use, connections: int, *, without: Holder | None = None
+    ) -> LimitsView:
         current: dict[LimitName, float | None] = {
             "connections": connections,
             "messages_per_s": round(use.messages_per_s, 1),
@@ -111,7 +115,12 @@ class LimitHandlers:
             "payload_bytes": None,
         }
         items = tuple(
-            LimitUse(limit=name, allowed=getattr(limits, name), current=value, held=HELD[name])
+            LimitUse(
+                limit=name,
+                allowed=getattr(limits, name),
+                current=value,
+                held=tuple(holder for holder in HELD[name] if holder != without),
+            )
             for name, value in current.items()
         )
         return LimitsView(items=items, measured_at=self._limiter.measured_at)

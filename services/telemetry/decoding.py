@@ -30,6 +30,7 @@ class Choice(NamedTuple):
     decoder: Decoder
     settings: Any
     prefix: str | None = None
+    payload_bytes_max: int = PAYLOAD_BYTES_MAX  # or less, where the operator gave the organization a limit
 
 
 STANDARD = Choice(get(DEFAULT), get(DEFAULT).Settings())
@@ -101,11 +102,13 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
             continue
         if message.traceparent is not None and len(into.links) < LINKS_MAX:
             into.links.append(message.traceparent)
-        if len(message.payload) > PAYLOAD_BYTES_MAX:  # the hosted broker takes more than we promise
-            detail = f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, this has {len(message.payload)}"
+        choice = choose(message.organization, message.source, entry.time_ns)
+        if len(message.payload) > choice.payload_bytes_max:  # no broker refuses it
+            detail = (
+                f"a payload has at most {choice.payload_bytes_max} bytes, this has {len(message.payload)}"
+            )
             _fail(into, entry, message, "none", "payload.too_large", detail)
             continue
-        choice = choose(message.organization, message.source, entry.time_ns)
         try:
             decoded = choice.decoder.decode(
                 _new(

@@ -1,9 +1,10 @@
-"""Which decoder an integration's messages are for, at any time: the REGISTRY, held in memory."""
+"""How an organization's messages are read, at any time (decoder, payload limit): the REGISTRY, held in memory."""
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from typing import NamedTuple
 
 from nats.aio.client import Client
 from pydantic import ValidationError
@@ -11,6 +12,8 @@ from pydantic import ValidationError
 from contracts import decoders, subjects, upcasts
 from contracts.failures import Failure, Unavailable
 from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated
+from contracts.limits import OrganizationLimitsChanged
+from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.subjects import HOSTED, HTTP
 from runtime.jetstream import ApiError
 from runtime.observe import log
@@ -22,8 +25,13 @@ QUIET_S = 0.5  # nothing for as long: there is nothing more
 PATIENCE_S = 3.0  # an event and a message of the same moment come by two ways
 
 
+class _PayloadLimits(NamedTuple):
+    times: list[int]  # from when each holds, in the order of the log
+    payload_bytes: list[int]
+
+
 class Directory:
-    """`run()` is its task: reads the integrations' events from the beginning, and follows them."""
+    """`run()` is its task: reads these events from the beginning, and follows them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -32,10 +40,19 @@ class Directory:
         self._times: dict[tuple[str, str], list[int]] = {}
         self._choices: dict[tuple[str, str], list[Choice]] = {}
         self._given_up: set[tuple[str, str]] = set()
+        self._limits: dict[str, _PayloadLimits] = {}  # of organizations that were ever given one
         self._changed = asyncio.Event()
         self.complete = asyncio.Event()
 
     def choose(self, organization: str, source: str, at_ns: int) -> Choice:
+        choice = self._choice(organization, source, at_ns)
+        limits = self._limits.get(organization)
+        if limits is None:
+            return choice
+        held = bisect_right(limits.times, at_ns) - 1
+        return choice if held < 0 else choice._replace(payload_bytes_max=limits.payload_bytes[held])
+
+    def _choice(self, organization: str, source: str, at_ns: int) -> Choice:
         if source in (HOSTED, HTTP):
             return STANDARD
         times = self._times.get((organization, source))
@@ -63,7 +80,7 @@ class Directory:
             self._client,
             "REGISTRY",
             start=1,
-            filters=[subjects.registry_of_kind("integration")],
+            filters=[subjects.registry_of_kind("integration"), subjects.registry_of_kind("organization")],
             name="telemetry-registry",
         )
         while True:
@@ -84,9 +101,15 @@ class Directory:
             recorded = upcasts.decode(
                 entry.headers, entry.data, subject=entry.subject, sequence=entry.sequence
             )
+            entity = subjects.entity(entry.subject)
+            if recorded is not None and isinstance(recorded.event, OrganizationLimitsChanged):
+                wanted = recorded.event.limits.payload_bytes or PAYLOAD_BYTES_MAX
+                limits = self._limits.setdefault(entity.organization, _PayloadLimits([], []))
+                limits.times.append(entry.time_ns)
+                limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
+                return
             if recorded is None or not isinstance(recorded.event, IntegrationCreated | IntegrationChanged):
                 return
-            entity = subjects.entity(entry.subject)
             key = (entity.organization, entity.id)
             choice = _choice(recorded.event.decoder, recorded.event.settings.topic_prefix)
         except (Failure, ValidationError) as error:

@@ -90,6 +90,31 @@ def test_a_payload_over_the_limit_stands_in_nobodys_way(tenant: Tenant, stack: S
     assert failures == [None, "payload.too_large", "payload.too_large"]
 
 
+def test_an_organizations_own_payload_limit_holds_over_mqtt_too(
+    new_tenant: Callable[[str], Tenant], stack: Stack
+) -> None:
+    small = new_tenant("Small payloads")
+    admin = {"Authorization": f"Bearer {stack.addresses.admin_key}"}
+    body = {"payload_bytes": 20}
+    answer = small.http.put(f"/v1/organizations/{small.id}/limits", json=body, headers=admin)
+    assert answer.status_code == 200, answer.text
+    device = small.issue("d1")
+    client = device.client()
+    connect(client, stack.nats.ports.mqtt)
+
+    def failures() -> list[object]:
+        # The limit reaches the projection by another way than messages do: soon, not at once.
+        client.publish(
+            device.topic("devices/d1/telemetry"), b'{"a":"longer than that"}', qos=1
+        ).wait_for_publish(10)
+        return [item["failure"] for item in small.all("/messages", device_id="d1") if item["failure"]]
+
+    assert set(eventually_now(failures)) == {"payload.too_large"}
+    client.publish(device.topic("devices/d1/telemetry"), b'{"a":"short"}', qos=1).wait_for_publish(10)
+    eventually_now(lambda: {"a": "short"} in [row["metrics"] for row in small.all("/telemetry")])
+    disconnect(client)
+
+
 def test_a_device_shows_its_latest_values(tenant: Tenant) -> None:
     for value in (1, 2, 3):
         tenant.post("/ingest", {"topic": "devices/l1/telemetry", "payload": {"a": value}}, expect=202)

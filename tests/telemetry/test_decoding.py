@@ -37,6 +37,13 @@ def projected(*entries: Entry, choice: Choice = STANDARD) -> Batch:
     return batch
 
 
+def test_a_payload_over_the_organizations_limit_is_a_failure_that_names_it() -> None:
+    tight = STANDARD._replace(payload_bytes_max=10)
+    batch = projected(entry(b'{"a": 1}'), entry(b'{"a": 12345}', 2), choice=tight)
+    assert [row.failure for row in batch.messages] == [None, "payload.too_large"]
+    assert "at most 10 bytes, this has 12" in batch.failed[0].detail
+
+
 def test_a_hosted_message_is_told_by_its_subject_and_the_servers_header() -> None:
     (row,) = projected(entry(b'{"t": 1}')).messages
     assert (row.organization, row.source, row.device, row.qos) == (ORG, "hosted", "d1", 2)
