@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import msgspec
 import nats.errors
-from nats.aio.client import Client
 
 from contracts.credentials import CredentialRevoked
 from contracts.envelope import Recorded
@@ -21,15 +18,14 @@ from contracts.organizations import OrganizationDeleted
 from contracts.subjects import Entity
 from runtime.jetstream import parse_time
 from runtime.observe import log
+from services.credentials.connz import Connz
 from services.credentials.directory import NEVER, Directory
 from services.credentials.ids import CREDENTIAL
 from services.credentials.state import Credential
-from services.credentials.user_jwt import ACCOUNT
 from services.credentials.views import standing
 
 _log = log(part="connections")
 PAGE = 512
-ANSWERS_S = 0.5  # how long servers may take to list their connections; each is acted upon as it answers
 AGAIN_S = 0.4  # whoever was let in just before the revocation is on the list by then
 SWEEP_EVERY_S = 60.0  # for what a crash or a lost SYS connection kept us from ending
 TAKEOVER_S = 0.3  # then the kick comes, and with it a will
@@ -60,35 +56,11 @@ class LetIn(NamedTuple):
     user: str
 
 
-class _Connection(msgspec.Struct):
-    cid: int
-    authorized_user: str = ""
-    start: str = ""
-    mqtt_client: str = ""
-
-
-class _Page(msgspec.Struct):
-    connections: list[_Connection] = msgspec.field(default_factory=list)
-
-
-class _Server(msgspec.Struct):
-    id: str
-
-
-class _Answer(msgspec.Struct):
-    server: _Server
-    data: _Page = msgspec.field(default_factory=_Page)
-
-
-_decoder = msgspec.json.Decoder(_Answer)
-
-
 class Connections:
     """`run()` is its task; as a listener of the directory it hears of revocations."""
 
-    def __init__(self, system: Client, directory: Directory, take_over: TakeOver | None = None) -> None:
-        self._system, self._directory, self._take_over = system, directory, take_over
-        self._inbox = system.new_inbox()  # nobody listens: whoever is gone already is no matter
+    def __init__(self, connz: Connz, directory: Directory, take_over: TakeOver | None = None) -> None:
+        self._connz, self._directory, self._take_over = connz, directory, take_over
         self._recent: deque[LetIn] = deque()
         # Let in by what no longer held, as it turned out: from when they must go, until when that is kept.
         self._stale: dict[tuple[str, int], tuple[datetime, datetime]] = {}
@@ -154,10 +126,7 @@ class Connections:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._take_over(departed), TAKEOVER_S)
         for live in forbidden:
-            # The server ignores a kick that asks for no answer.
-            await self._system.publish(
-                f"$SYS.REQ.SERVER.{live.server}.KICK", b'{"cid":%d}' % live.cid, reply=self._inbox
-            )
+            await self._connz.kick(live.server, live.cid)
         if forbidden:
             _log.info("connections ended", count=len(forbidden))
 
@@ -211,26 +180,14 @@ class Connections:
 
     async def _ask(self, query: dict[str, Any]) -> AsyncIterator[list[Live]]:
         """Connections of the device account, server by server, as they answer in time."""
-        inbox = self._system.new_inbox()
-        subscription = await self._system.subscribe(inbox)
-        body = json.dumps({"auth": True, "acc": ACCOUNT, **query}).encode()
-        try:
-            await self._system.publish("$SYS.REQ.SERVER.PING.CONNZ", body, reply=inbox)
-            deadline = asyncio.get_running_loop().time() + ANSWERS_S
-            while (left := deadline - asyncio.get_running_loop().time()) > 0:
-                answer = _decoder.decode((await subscription.next_msg(timeout=left)).data)
-                yield [
-                    Live(
-                        answer.server.id,
-                        connection.cid,
-                        connection.authorized_user,
-                        parse_time(connection.start) if connection.start else NEVER,
-                        connection.mqtt_client,
-                    )
-                    for connection in answer.data.connections
-                ]
-        except (nats.errors.TimeoutError, TimeoutError):
-            pass  # the time is over
-        finally:
-            if not self._system.is_closed:
-                await subscription.unsubscribe()
+        async for server, page in self._connz.answers(query):
+            yield [
+                Live(
+                    server,
+                    one.cid,
+                    one.authorized_user,
+                    parse_time(one.start) if one.start else NEVER,
+                    one.mqtt_client,
+                )
+                for one in page
+            ]

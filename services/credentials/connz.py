@@ -87,13 +87,14 @@ class Connz:
     async def _list(self, query: dict[str, Any], *, wait: bool) -> Listed:
         expected = set(self._servers)
         found: dict[str, list[Open]] = {}
-        async for server, connections in self._answers(query):
+        async for server, connections in self.answers(query):
             found[server] = connections
             if not wait and expected <= found.keys():
                 break
         return Listed(found, bool(found) and expected <= found.keys())
 
-    async def _answers(self, query: dict[str, Any]) -> AsyncIterator[tuple[str, list[Open]]]:
+    async def answers(self, query: dict[str, Any]) -> AsyncIterator[tuple[str, list[Open]]]:
+        """Server by server, as they answer in time."""
         inbox = self._system.new_inbox()
         subscription = await self._system.subscribe(inbox)
         body = json.dumps({"auth": True, "acc": ACCOUNT, **query}).encode()
