@@ -6,9 +6,7 @@ import asyncio
 import gc
 
 from contracts import connections as connections_calls
-from contracts import credentials, integrations, key_rotation, organizations
-from contracts import limits as limit_calls
-from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
+from contracts import key_rotation
 from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
 from runtime import rpc
 from runtime.activity import ActivityLog
@@ -38,7 +36,7 @@ from services.credentials.gate import Gate
 from services.credentials.handlers import Handlers, Registry
 from services.credentials.hashing import Hashing
 from services.credentials.history import Histories
-from services.credentials.hosted import AskingBroker, HostedBroker, admitting
+from services.credentials.hosted import AskingBroker, HostedBroker
 from services.credentials.http_auth.app import HttpAuth, listener
 from services.credentials.http_auth.judge import Judge
 from services.credentials.integration_handlers import IntegrationHandlers
@@ -58,6 +56,7 @@ from services.credentials.relayed import Relayed
 from services.credentials.retained import Retained
 from services.credentials.rotation import Place, RotationHandlers, Rotator
 from services.credentials.sealing import Sealing
+from services.credentials.serving import NAME, serve_calls, serve_limits
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
 from services.credentials.takeover import Listener, Takeover
@@ -66,61 +65,6 @@ from services.credentials.user_jwt import Signer
 from services.credentials.vault import Vault, context_of_secret
 from services.credentials.violations import Violations
 from services.credentials.watch import Watch
-
-NAME = "credentials"
-
-
-def serve_calls(
-    service: Service,
-    handlers: Handlers,
-    bulk: BulkHandlers,
-    lifecycle: CredentialHandlers,
-    certificate: CertificateHandlers,
-    integration: IntegrationHandlers,
-    queries: Queries,
-    history: Histories,
-    admin_key: AdminKeyHandlers,
-    hosted: HostedBroker,
-) -> None:
-    """Everything that other services may ask of this one."""
-    broker = service.bus.broker
-    rpc.serve(broker, organizations.CREATE_ORGANIZATION, handlers.create_organization, queue=NAME)
-    rpc.serve(broker, organizations.DELETE_ORGANIZATION, handlers.delete_organization, queue=NAME)
-    rpc.serve(broker, organizations.LIST_ORGANIZATIONS, queries.organizations, queue=NAME)
-    rpc.serve(broker, organizations.GET_ORGANIZATION, queries.organization, queue=NAME)
-    rpc.serve(broker, organizations.ISSUE_API_KEY, handlers.issue_api_key, queue=NAME)
-    rpc.serve(broker, organizations.REVOKE_API_KEY, handlers.revoke_api_key, queue=NAME)
-    rpc.serve(broker, organizations.ROTATE_ADMIN_KEY, admin_key.rotate, queue=NAME)
-    rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
-    rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
-    rpc.serve(broker, credentials.ISSUE_CREDENTIAL, admitting(hosted, handlers.issue_credential), queue=NAME)
-    rpc.serve(broker, credentials.ISSUE_CREDENTIALS, bulk.issue, queue=NAME)
-    rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
-    rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
-    rpc.serve(broker, credentials.ROTATE_CREDENTIAL, admitting(hosted, lifecycle.rotate), queue=NAME)
-    rpc.serve(broker, credentials.CHANGE_ACL, lifecycle.change_acl, queue=NAME)
-    rpc.serve(broker, credentials.GET_HISTORY, history.credential, queue=NAME)
-    rpc.serve(broker, credentials.CHECK_ACL, queries.check_acl, queue=NAME)
-    rpc.serve(broker, BIND_CERTIFICATE, certificate.bind, queue=NAME)
-    rpc.serve(broker, UNBIND_CERTIFICATE, certificate.unbind, queue=NAME)
-    rpc.serve(broker, credentials.LIST_CREDENTIALS, queries.credentials, queue=NAME)
-    rpc.serve(broker, credentials.GET_CREDENTIAL, queries.credential, queue=NAME)
-    rpc.serve(broker, integrations.CREATE_INTEGRATION, integration.create, queue=NAME)
-    rpc.serve(broker, integrations.CHANGE_INTEGRATION, integration.change, queue=NAME)
-    rpc.serve(broker, integrations.DELETE_INTEGRATION, integration.delete, queue=NAME)
-    rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
-    rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
-    rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)
-
-
-def serve_limits(service: Service, limits: LimitHandlers, who: Authentication) -> None:
-    """Limits, and who somebody is: with the limits that hold for what comes by HTTP."""
-    broker = service.bus.broker
-    rpc.serve(broker, organizations.AUTHENTICATE, limits.told_to(who.key), queue=NAME)
-    rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, limits.told_to(who.device), queue=NAME)
-    rpc.serve(broker, limit_calls.CHANGE_ORGANIZATION_LIMITS, limits.change_organization, queue=NAME)
-    rpc.serve(broker, limit_calls.CHANGE_CREDENTIAL_LIMITS, limits.change_credential, queue=NAME)
-    rpc.serve(broker, limit_calls.GET_LIMITS, limits.get, queue=NAME)
 
 
 async def run() -> None:

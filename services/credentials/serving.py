@@ -1,0 +1,75 @@
+"""Everything that other services may ask of this one, and who answers it."""
+
+from __future__ import annotations
+
+from contracts import credentials, integrations, organizations
+from contracts import limits as limit_calls
+from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
+from runtime import rpc
+from runtime.service import Service
+from services.credentials.admin_key import AdminKeyHandlers
+from services.credentials.authentication import Authentication
+from services.credentials.bulk import BulkHandlers
+from services.credentials.certificate_handlers import CertificateHandlers
+from services.credentials.credential_handlers import CredentialHandlers
+from services.credentials.handlers import Handlers
+from services.credentials.history import Histories
+from services.credentials.hosted import HostedBroker, admitting
+from services.credentials.integration_handlers import IntegrationHandlers
+from services.credentials.limit_handlers import LimitHandlers
+from services.credentials.queries import Queries
+
+NAME = "credentials"
+
+
+def serve_calls(
+    service: Service,
+    handlers: Handlers,
+    bulk: BulkHandlers,
+    lifecycle: CredentialHandlers,
+    certificate: CertificateHandlers,
+    integration: IntegrationHandlers,
+    queries: Queries,
+    history: Histories,
+    admin_key: AdminKeyHandlers,
+    hosted: HostedBroker,
+) -> None:
+    """Everything that other services may ask of this one."""
+    broker = service.bus.broker
+    rpc.serve(broker, organizations.CREATE_ORGANIZATION, handlers.create_organization, queue=NAME)
+    rpc.serve(broker, organizations.DELETE_ORGANIZATION, handlers.delete_organization, queue=NAME)
+    rpc.serve(broker, organizations.LIST_ORGANIZATIONS, queries.organizations, queue=NAME)
+    rpc.serve(broker, organizations.GET_ORGANIZATION, queries.organization, queue=NAME)
+    rpc.serve(broker, organizations.ISSUE_API_KEY, handlers.issue_api_key, queue=NAME)
+    rpc.serve(broker, organizations.REVOKE_API_KEY, handlers.revoke_api_key, queue=NAME)
+    rpc.serve(broker, organizations.ROTATE_ADMIN_KEY, admin_key.rotate, queue=NAME)
+    rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
+    rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
+    rpc.serve(broker, credentials.ISSUE_CREDENTIAL, admitting(hosted, handlers.issue_credential), queue=NAME)
+    rpc.serve(broker, credentials.ISSUE_CREDENTIALS, bulk.issue, queue=NAME)
+    rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
+    rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
+    rpc.serve(broker, credentials.ROTATE_CREDENTIAL, admitting(hosted, lifecycle.rotate), queue=NAME)
+    rpc.serve(broker, credentials.CHANGE_ACL, lifecycle.change_acl, queue=NAME)
+    rpc.serve(broker, credentials.GET_HISTORY, history.credential, queue=NAME)
+    rpc.serve(broker, credentials.CHECK_ACL, queries.check_acl, queue=NAME)
+    rpc.serve(broker, BIND_CERTIFICATE, certificate.bind, queue=NAME)
+    rpc.serve(broker, UNBIND_CERTIFICATE, certificate.unbind, queue=NAME)
+    rpc.serve(broker, credentials.LIST_CREDENTIALS, queries.credentials, queue=NAME)
+    rpc.serve(broker, credentials.GET_CREDENTIAL, queries.credential, queue=NAME)
+    rpc.serve(broker, integrations.CREATE_INTEGRATION, integration.create, queue=NAME)
+    rpc.serve(broker, integrations.CHANGE_INTEGRATION, integration.change, queue=NAME)
+    rpc.serve(broker, integrations.DELETE_INTEGRATION, integration.delete, queue=NAME)
+    rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
+    rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
+    rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)
+
+
+def serve_limits(service: Service, limits: LimitHandlers, who: Authentication) -> None:
+    """Limits, and who somebody is: with the limits that hold for what comes by HTTP."""
+    broker = service.bus.broker
+    rpc.serve(broker, organizations.AUTHENTICATE, limits.told_to(who.key), queue=NAME)
+    rpc.serve(broker, credentials.AUTHENTICATE_DEVICE, limits.told_to(who.device), queue=NAME)
+    rpc.serve(broker, limit_calls.CHANGE_ORGANIZATION_LIMITS, limits.change_organization, queue=NAME)
+    rpc.serve(broker, limit_calls.CHANGE_CREDENTIAL_LIMITS, limits.change_credential, queue=NAME)
+    rpc.serve(broker, limit_calls.GET_LIMITS, limits.get, queue=NAME)
