@@ -48,7 +48,11 @@ async def test_a_retained_publish_reaches_the_external_broker(
         qos,
         True,
     )
-    assert "publish.ok" in await world.kinds()
+
+    async def told() -> bool:
+        return "publish.ok" in await world.kinds()
+
+    assert await eventually(told)
 
 
 async def test_a_link_that_is_not_connected_says_so(world: World, ingest: Service) -> None:
