@@ -95,7 +95,7 @@ class Link:
     async def forget(self) -> None:
         """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
         wanted = self.wanted
-        with contextlib.suppress(Failure):
+        try:
             addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
             network.check(wanted.settings.host, addresses, allow_private=self._allow_private)
             connection = await network.connect(addresses, wanted.settings.port)
@@ -103,6 +103,8 @@ class Link:
             identity = Identity(wanted.client_id, self._password, clean=True)
             async with Session(connection, wanted.settings, identity, lambda _, __: None):
                 pass
+        except Failure as failure:  # the link is gone all the same; its broker lets the session expire
+            _log.warning("a deleted link's session stays at its broker", reason=str(failure))
 
     async def _own(self) -> None:
         bridge = await self._bridge()
