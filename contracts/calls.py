@@ -1,7 +1,8 @@
 """A call is a request with one answer, over a NATS subject: commands order, queries ask.
 
 `Call` ties subject, request and answer together; `runtime.rpc` sends and serves it. An answer travels as
-`{"ok": …}` or `{"failure": {family, code, detail, field, extra}}`.
+`{"ok": …}` or `{"failure": {family, code, detail, field, extra}}`; before it, where the call has steps and the
+request asks for them, `{"step": …}` for each.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Nothing(Model):
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
+StepT = TypeVar("StepT", bound=BaseModel)
 ItemT = TypeVar("ItemT")
 
 
@@ -48,3 +50,17 @@ class Call(Generic[RequestT, AnswerT]):
     request: type[RequestT]
     answer: type[AnswerT]
     timeout_s: float = 5.0
+    nobody: str = "service.unavailable"  # the failure's code when nobody listens on the subject
+    label: str = ""  # in traces and metrics, where the subject itself names an entity
+
+    @property
+    def name(self) -> str:
+        """Bounded: of all entities the same."""
+        return self.label or self.subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWithSteps(Call[RequestT, AnswerT], Generic[RequestT, AnswerT, StepT]):
+    """A call whose work is told step by step while it goes on; the answer ends it."""
+
+    step: type[StepT]

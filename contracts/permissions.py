@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from contracts.streams import MESSAGES, STREAMS, Stream
 
+ANSWER_S = 60  # the longest call takes 12 s; a service that is stopped for a while still answers
+
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
-    allow_responses: bool = False  # may answer requests that reached it
+    responses: int = 0  # messages to the inbox of a request that reached it, within ANSWER_S; no other inbox
 
 
 def _reads(stream: Stream) -> tuple[str, ...]:
@@ -29,9 +31,11 @@ def _reads(stream: Stream) -> tuple[str, ...]:
     )
 
 
-def _service(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...]) -> Permissions:
+def _service(
+    name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], *, responses: int = 1
+) -> Permissions:
     reads = tuple(subject for stream in STREAMS if name in stream.readers for subject in _reads(stream))
-    return Permissions((*publish, *reads), (*subscribe, f"_INBOX.{name}.>"), allow_responses=True)
+    return Permissions((*publish, *reads), (*subscribe, f"_INBOX.{name}.>"), responses=responses)
 
 
 # Where a device's source stands: asked before any device is let in.
@@ -44,6 +48,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "command.credentials.*",
             "query.credentials.*",
             "command.ingest.*",
+            "link.*.*.*",
             "query.telemetry.*",
             "message.*.*.http",
             "activity.*.*",
@@ -76,7 +81,8 @@ PLATFORM_USERS: dict[str, Permissions] = {
         "ingest",
         # Only ingest opens connections to brokers, so only it may ask for the secrets of integrations.
         publish=("message.>", "activity.*.*", "$KV.LEASES.>", "secret.credentials.*"),
-        subscribe=("command.ingest.*",),
+        subscribe=("command.ingest.*", "link.*.*.*"),
+        responses=256,  # steps of a connection test: a dozen, and one for each of up to 100 filters
     ),
     "telemetry": _service(
         "telemetry",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import nats.errors
@@ -14,13 +16,14 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts import failures
-from contracts.calls import AnswerT, Call, RequestT
+from contracts.calls import AnswerT, Call, CallWithSteps, RequestT, StepT
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.bus import Bus
 from runtime.observe import log, mark_failed, meter, span, with_trace
 
 _log = log(part="rpc")
 _duration = meter.create_histogram("hybridmq.call.duration", unit="s", description="Time to answer a call")
+STEPS = "hmq-steps"  # the header by which a caller says that it follows the steps
 CONCURRENT_MAX = 64  # requests of one kind under way in one process; more wait in the subscription
 
 
@@ -46,18 +49,52 @@ def _plain(value: Any) -> Any:
 
 
 async def call(bus: Bus, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
-    """The answer. Raises the failure that the other side answered with, or Unavailable("service.unavailable")."""
-    with span(f"call {what.subject}", kind=SpanKind.CLIENT):
+    """The answer. Raises the failure that the other side answered with, or Unavailable: at once with the call's
+    `nobody` where nobody serves it, "service.unavailable" when its time is over."""
+    with span(f"call {what.name}", kind=SpanKind.CLIENT):
         try:
             reply = await bus.client.request(
                 what.subject, encode(request), timeout=what.timeout_s, headers=with_trace({})
             )
+        except nats.errors.NoRespondersError as error:
+            raise Unavailable(what.nobody, "nobody answers at the moment; try again") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise Unavailable("service.unavailable", f"{what.subject} did not answer; try again") from error
+            raise Unavailable("service.unavailable", f"{what.name} did not answer; try again") from error
         body = from_json(reply.data)
         if "failure" in body:
             raise failures.from_dict(body["failure"])
         return what.answer.model_validate(body["ok"])
+
+
+async def answer_to(
+    what: Call[RequestT, AnswerT],
+    handler: Callable[[RequestT], Awaitable[AnswerT]],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> bytes:
+    """What goes back to the caller, whatever happens in the handler."""
+    started = time.perf_counter()
+    outcome = "ok"
+    with span(f"serve {what.name}", parent=headers, kind=SpanKind.SERVER) as current:
+        try:
+            request = what.request.model_validate_json(body)
+            return b'{"ok":' + encode(await handler(request)) + b"}"
+        except Failure as failure:
+            outcome = failure.code
+            return to_json({"failure": failure.as_dict()})
+        except ValidationError as error:
+            outcome = "request.invalid"
+            problem = error.errors(include_input=False, include_context=False)[0]
+            field = ".".join(str(part) for part in problem["loc"])
+            return to_json({"failure": Refused(outcome, problem["msg"], field=field).as_dict()})
+        # A defect: logged with its trace, answered so that the caller can go on.
+        except Exception as error:  # noqa: BLE001
+            outcome = "internal"
+            mark_failed(current, repr(error))
+            _log.exception("a call failed", call=what.name)
+            return to_json({"failure": Unavailable("internal", "see the service's log").as_dict()})
+        finally:
+            _duration.record(time.perf_counter() - started, {"call": what.name, "outcome": outcome})
 
 
 def serve(
@@ -70,28 +107,7 @@ def serve(
     """Answers a call in one of the replicas (`queue` is the service's name)."""
 
     async def answer(message: NatsMessage) -> bytes:
-        started = time.perf_counter()
-        outcome = "ok"
-        with span(f"serve {what.subject}", parent=message.headers, kind=SpanKind.SERVER) as current:
-            try:
-                request = what.request.model_validate_json(message.body)
-                return b'{"ok":' + encode(await handler(request)) + b"}"
-            except Failure as failure:
-                outcome = failure.code
-                return to_json({"failure": failure.as_dict()})
-            except ValidationError as error:
-                outcome = "request.invalid"
-                problem = error.errors(include_input=False, include_context=False)[0]
-                field = ".".join(str(part) for part in problem["loc"])
-                return to_json({"failure": Refused(outcome, problem["msg"], field=field).as_dict()})
-            # A defect: logged with its trace, answered so that the caller can go on.
-            except Exception as error:  # noqa: BLE001
-                outcome = "internal"
-                mark_failed(current, repr(error))
-                _log.exception("a call failed", subject=what.subject)
-                return to_json({"failure": Unavailable("internal", "see the service's log").as_dict()})
-            finally:
-                _duration.record(time.perf_counter() - started, {"call": what.subject, "outcome": outcome})
+        return await answer_to(what, handler, message.headers, message.body)
 
     broker.subscriber(what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL)(
         answer

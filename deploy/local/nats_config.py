@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.permissions import Permissions
+from contracts.permissions import ANSWER_S, Permissions
 from deploy.local.ports import LOOPBACK
 
 
@@ -156,7 +156,9 @@ def _permissions(permissions: Permissions) -> str:
         {
             "publish": _subjects(permissions.publish),
             "subscribe": _subjects(permissions.subscribe),
-            "allow_responses": permissions.allow_responses,
+            "allow_responses": {"max": permissions.responses, "expires": f"{ANSWER_S}s"}
+            if permissions.responses
+            else False,
         }
     )
 

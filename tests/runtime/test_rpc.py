@@ -1,15 +1,18 @@
 """Calls between services on the real server: answers, failures with their family, defects, silence."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from nats.aio.msg import Msg
 from pydantic import SecretStr
 
-from contracts.calls import Call, Model
+from contracts.calls import Call, CallWithSteps, Model
 from contracts.failures import Refused, Unavailable, Unprocessable
 from runtime import observe, rpc
 from runtime.bus import Bus
 from runtime.settings import BusSettings, load
+from tests.support.eventually import eventually
 
 
 class Ask(Model):
@@ -73,6 +76,95 @@ async def test_a_defect_is_answered_without_its_details(
 async def test_nobody_there_is_unavailable_at_once(gateway_bus: Bus) -> None:
     with pytest.raises(Unavailable, match=r"service\.unavailable"):
         await rpc.call(gateway_bus, Call("query.telemetry.nobody", Ask, Answer, timeout_s=30), Ask(number=1))
+
+
+COUNT = CallWithSteps("command.ingest.count", Ask, Answer, step=Ask)
+
+
+async def count(ask: Ask, tell: Callable[[Ask], Awaitable[None]]) -> Answer:
+    for number in range(ask.number):
+        await tell(Ask(number=number))
+    if ask.number > MANY:
+        raise Refused("limit.reached", "enough")
+    return Answer(number=ask.number)
+
+
+MANY = 200  # more than one connection test has
+
+
+async def test_steps_come_one_by_one_before_the_answer(gateway_bus: Bus, ingest_bus: Bus) -> None:
+    rpc.serve_with_steps(ingest_bus.broker, COUNT, count, queue="ingest")
+    await ingest_bus.start()
+    told: list[int] = []
+
+    async def note(step: Ask) -> None:
+        told.append(step.number)
+
+    answer = await rpc.follow(gateway_bus, COUNT, Ask(number=MANY), note)
+    assert (answer.number, told) == (MANY, list(range(MANY)))
+
+
+async def test_a_caller_that_does_not_follow_gets_the_answer_alone(gateway_bus: Bus, ingest_bus: Bus) -> None:
+    rpc.serve_with_steps(ingest_bus.broker, COUNT, count, queue="ingest")
+    await ingest_bus.start()
+    assert (await rpc.call(gateway_bus, COUNT, Ask(number=3))).number == 3
+
+
+async def test_a_failure_after_some_steps_is_the_failure(gateway_bus: Bus, ingest_bus: Bus) -> None:
+    rpc.serve_with_steps(ingest_bus.broker, COUNT, count, queue="ingest")
+    await ingest_bus.start()
+    told: list[int] = []
+
+    async def note(step: Ask) -> None:
+        told.append(step.number)
+
+    with pytest.raises(Refused, match=r"limit\.reached"):
+        await rpc.follow(gateway_bus, COUNT, Ask(number=MANY + 1), note)
+    assert len(told) == MANY + 1
+
+
+async def test_nobody_to_follow_is_unavailable_at_once(gateway_bus: Bus) -> None:
+    nobody = CallWithSteps("query.telemetry.nobody", Ask, Answer, timeout_s=30, step=Ask)
+
+    async def never(_: Ask) -> None:
+        raise AssertionError
+
+    with pytest.raises(Unavailable, match=r"service\.unavailable"):
+        await rpc.follow(gateway_bus, nobody, Ask(number=1), never)
+
+
+async def test_a_service_answers_an_inbox_as_often_as_it_may_and_reaches_no_other(
+    gateway_bus: Bus, ingest_bus: Bus, credentials_bus: Bus
+) -> None:
+    """The reply of a request opens that inbox alone, once for a service whose calls have no steps."""
+    heard: list[bytes] = []
+
+    async def listen(message: Msg) -> None:
+        heard.append(message.data)
+
+    async def chatter(message: Msg) -> None:
+        for number in range(3):
+            await message.respond(b"%d" % number)
+
+    await gateway_bus.client.subscribe("_INBOX.gateway.heard.*", cb=listen)
+    await credentials_bus.client.subscribe("command.credentials.chatter", cb=chatter)
+    await ingest_bus.client.subscribe("command.ingest.chatter", cb=chatter)
+    for bus in (credentials_bus, ingest_bus):
+        await bus.client.publish("_INBOX.gateway.heard.forged", b"forged")
+        await bus.client.flush()
+    for service in ("credentials", "ingest"):
+        await gateway_bus.client.publish(
+            f"command.{service}.chatter", b"", reply=f"_INBOX.gateway.heard.{service}"
+        )
+        await gateway_bus.client.flush()
+
+    async def all_came() -> bool:
+        return len(heard) >= 4
+
+    await eventually(all_came)
+    for bus in (credentials_bus, ingest_bus, gateway_bus):
+        await bus.client.flush()
+    assert sorted(heard) == [b"0", b"0", b"1", b"2"]
 
 
 async def test_a_trace_goes_along_with_a_call(gateway_bus: Bus, credentials_bus: Bus) -> None:
