@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contracts.decoders.model import (
+    AMBIGUOUS,
     FUTURE,
+    REPLACED,
     UNPARSABLE,
     Decoded,
     Decoder,
@@ -15,12 +17,15 @@ from contracts.decoders.model import (
 )
 from contracts.decoders.raw import Raw
 from contracts.decoders.standard import Standard
+from contracts.decoders.vmark import Vmark
 from contracts.failures import Unprocessable
 
 __all__ = [
+    "AMBIGUOUS",
     "DEFAULT",
     "FUTURE",
     "REGISTRY",
+    "REPLACED",
     "UNPARSABLE",
     "Decoded",
     "Decoder",
@@ -30,9 +35,10 @@ __all__ = [
     "Reply",
     "Sample",
     "get",
+    "reply",
 ]
 
-REGISTRY: dict[str, Decoder] = {decoder.name: decoder for decoder in (Standard(), Raw())}
+REGISTRY: dict[str, Decoder] = {decoder.name: decoder for decoder in (Standard(), Vmark(), Raw())}
 DEFAULT = Standard.name
 
 
@@ -45,3 +51,9 @@ def get(name: str) -> Decoder:
         raise Unprocessable(
             "decoder.unknown", f"no decoder is named {name!r}: there are {known}", field="decoder.name"
         ) from None
+
+
+def reply(name: str, topic: str, payload: bytes) -> Reply | None:
+    """What a device whose integration has this decoder waits for, once its message is in the log."""
+    decoder = REGISTRY.get(name)
+    return decoder.reply(topic, payload) if isinstance(decoder, Vmark) else None

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from pydantic import BaseModel
 
-# Bits of `Sample.flags` and `Presence.flags`: why the device's own time was replaced by the received time.
-# A missing time is no fault and sets none.
-UNPARSABLE = 1  # it was there, and is no time
-FUTURE = 2  # it lay more than a day ahead
+# Bits of `Sample.flags` and `Presence.flags`: what is to be known of the time. A missing one is no fault.
+UNPARSABLE = 1  # replaced by the received time: it was there, and is no time
+FUTURE = 2  # replaced by the received time: it lay more than a day ahead
+AMBIGUOUS = 4  # a local time that the clock showed twice, or never: taken as before the clock was put
+REPLACED = UNPARSABLE | FUTURE
 
 Value = float | int | bool | str
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from contracts.decoders.model import Decoded, Message
+from contracts.decoders.settings import DecoderSettings
 
 
-class RawSettings(BaseModel):
+class RawSettings(DecoderSettings):
     """There is nothing to set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Raw:

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import msgspec
-from pydantic import BaseModel, ConfigDict
-
 from contracts.decoders.addressing import Address, address, device_in, named
 from contracts.decoders.flatten import add, check_distinct, check_stored
+from contracts.decoders.json_text import is_echo, may_hold_nul, parse
 from contracts.decoders.limits import (
     INT_MAX,
     INT_MIN,
     METRIC_CHARS_MAX,
     READINGS_MAX,
     SAMPLES_MAX,
-    STATUS_CHARS_MAX,
     UNIT_CHARS_MAX,
 )
-from contracts.decoders.model import Decoded, Message, Presence, Reading, Sample
+from contracts.decoders.model import Decoded, Message, Reading, Sample
+from contracts.decoders.presence import presence
+from contracts.decoders.settings import DecoderSettings, NumericStrings
 from contracts.decoders.times import device_time
 from contracts.failures import Unprocessable
 
 CONTAINERS = ("metrics", "data", "telemetry", "values", "readings")
 RESERVED = frozenset({"device", "deviceId", "device_id", "id", "timestamp", "ts", "time", "type", "topic"})
-OFFLINE_WORDS = frozenset({"offline", "disconnected", "down", "dead", "lost", "off", "false", "0"})
-_parse = msgspec.json.Decoder().decode
 _SCALARS = frozenset({float, int, bool, str})
 
 
-class StandardSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    numeric_strings: bool = False
-    """Read "21.5" as a number; else it stays the text that the device sent."""
+class StandardSettings(DecoderSettings):
+    numeric_strings: NumericStrings = False
 
 
 class Standard:
@@ -57,12 +49,12 @@ class Standard:
         if where.kind == "neither":
             return Decoded()
         if where.kind == "presence":
-            return Decoded(presence=_presence(message, where))
+            return Decoded(presence=presence(message, where))
         payload = message.payload
         content = parse(payload)
         if type(content) is dict:
-            if len(content) == 1 and type(content.get("result")) in (int, float):
-                return Decoded()  # an echo of a reply
+            if is_echo(content):
+                return Decoded()
             samples = [_sample(content, where, message.received, settings)]
         elif type(content) is list and any(type(item) is dict for item in content):
             samples = _samples(content, where, message.received, settings)
@@ -72,45 +64,10 @@ class Standard:
             readings: list[Reading] = []
             add(readings, where.last, content, settings.numeric_strings)
             samples = [Sample(named(where), message.received, 0, readings)]
-        if 92 in payload and b"\\u0000" in payload:  # 92 is the backslash: one byte is found much faster
+        if may_hold_nul(payload):
             for sample in samples:
                 check_stored(sample.readings)
         return Decoded(samples)
-
-
-def parse(payload: bytes) -> Any:
-    """The JSON value; Unprocessable says what is wrong with it."""
-    try:
-        return _parse(payload)
-    except msgspec.ValidationError as error:
-        raise Unprocessable("value.not_finite", "a number lies beyond a double's range") from error
-    except RecursionError as error:
-        raise Unprocessable("payload.too_deep", "nested beyond what the parser takes") from error
-    except ValueError as error:
-        if not payload.strip():
-            raise Unprocessable("payload.empty", "the payload has no content") from error
-        if _holds_not_finite(payload):
-            raise Unprocessable("value.not_finite", "NaN and Infinity are no JSON, and no reading") from error
-        raise Unprocessable("payload.not_json", str(error)) from error
-
-
-class _NotFinite(Exception):
-    pass
-
-
-def _holds_not_finite(payload: bytes) -> bool:
-    """Whether NaN or Infinity is what first kept this from being JSON: Python's json writes them."""
-
-    def found(literal: str) -> None:
-        raise _NotFinite(literal)
-
-    try:
-        json.loads(payload, parse_constant=found)
-    except _NotFinite:
-        return True
-    except (ValueError, RecursionError):
-        return False
-    return False
 
 
 def _samples(
@@ -195,41 +152,3 @@ def _take_sensor(
     add(readings, name, value, numeric_strings)
     readings[-1] = readings[-1]._replace(unit=unit)
     return True
-
-
-def _presence(message: Message, where: Address) -> Presence:
-    """`lwt` and `last-will` mean offline, whatever they carry. A `status` is what its word says.
-
-    A word that means neither is kept, and the device online: it just spoke.
-    """
-    content: Any = None
-    with suppress(ValueError, RecursionError):  # then it is the bare word
-        content = _parse(message.payload)
-    fields = content if type(content) is dict else {}
-    device = where.device or device_in(fields, where)
-    moment, flags = device_time(
-        fields.get("timestamp") or fields.get("ts") or fields.get("time"), message.received
-    )
-    channel = where.last
-    if channel != "status":
-        return Presence(device, False, channel, moment, flags)
-    word = _word(content, message.payload)
-    return Presence(device, word.lower() not in OFFLINE_WORDS, channel, moment, flags, word)
-
-
-def _word(content: Any, payload: bytes) -> str:
-    if type(content) is dict:
-        content = content.get("status")
-    elif content is None:
-        content = payload.decode(errors="replace").strip()
-    if type(content) is bool or type(content) is int:
-        content = str(content).lower() if abs(content) <= INT_MAX else None
-    if type(content) is not str:
-        raise Unprocessable("payload.unsupported", 'a status is {"status": "online"} or the bare word')
-    if not content:
-        raise Unprocessable("payload.empty", "the status is empty")
-    if len(content) > STATUS_CHARS_MAX or not content.isprintable():
-        raise Unprocessable(
-            "payload.unsupported", f"a status is a word of at most {STATUS_CHARS_MAX} characters"
-        )
-    return content

@@ -9,6 +9,7 @@ from sqlalchemy import Integer, Row, Select, and_, cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from contracts.calls import Page
+from contracts.decoders import REPLACED
 from contracts.telemetry import ListTelemetry, TelemetryRow, Value
 from services.telemetry.queries import cursors
 from services.telemetry.queries.session import ReadStore
@@ -91,6 +92,6 @@ def _row(row: Row[Any], metric: str | None) -> TelemetryRow:
         units=units,
         topic=row.topic,
         integration_id=row.source,
-        time_replaced=row.flags != 0,
+        time_replaced=row.flags & REPLACED != 0,
         sequence=row.sequence,
     )

@@ -1,0 +1,136 @@
+"""`vmark`: LoRa hubs and their tags, which publish for themselves and stop when nobody answers."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field
+
+from contracts.decoders.addressing import address, device_in
+from contracts.decoders.flatten import add, check_distinct, check_stored
+from contracts.decoders.json_text import is_echo, may_hold_nul, parse
+from contracts.decoders.model import AMBIGUOUS, FUTURE, Decoded, Message, Reading, Reply, Sample
+from contracts.decoders.presence import presence
+from contracts.decoders.settings import DecoderSettings, NumericStrings
+from contracts.decoders.times import AHEAD_MAX, device_time
+from contracts.failures import Unprocessable
+from contracts.topics import TOPIC_BYTES_MAX
+
+REPORT = "properties_report"
+REPLY_SUFFIX = "_reply"
+_ANSWER = b'{"result":0}'
+_CONTAINERS = ("paras", "data")
+_LOCAL = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
+_zones = lru_cache(maxsize=1)(available_timezones)
+
+
+def _known_zone(name: str) -> str:
+    if name not in _zones():
+        raise ValueError("no such time zone: names are like Europe/Berlin (IANA time zone database)")
+    return name
+
+
+class VmarkSettings(DecoderSettings):
+    time_zone: Annotated[
+        str,
+        Field(
+            title="Time zone",
+            description="Where the devices' clocks are set, for they send local times without a zone."
+            " A name of the IANA time zone database.",
+            examples=["UTC", "Europe/Berlin", "Asia/Shanghai"],
+            max_length=64,
+        ),
+        AfterValidator(_known_zone),
+    ] = "UTC"
+    numeric_strings: NumericStrings = False
+
+
+class Vmark:
+    """Readings from `paras`, or `data` where there is none; `{"result":0}` on `<topic>_reply` as the answer.
+
+    An object with a `handle` but neither of the two is a sample without readings: the device was heard.
+    """
+
+    name = "vmark"
+    version = 1
+    Settings = VmarkSettings
+
+    def decode(self, message: Message, settings: VmarkSettings) -> Decoded:
+        where = address(message.topic, message.hosted_device, message.prefix)
+        if where.kind == "neither":
+            return Decoded()
+        if where.kind == "presence":
+            return Decoded(presence=presence(message, where))
+        content = parse(message.payload)
+        if type(content) is not dict:
+            raise Unprocessable("payload.unsupported", "a vmark message is an object")
+        if is_echo(content):
+            return Decoded()
+        device = where.device or device_in(content, where)
+        moment, flags = _time(content.get("time"), message.received, settings.time_zone)
+        readings: list[Reading] = []
+        nested = False
+        for name, value in _paras(content).items():
+            nested = nested or type(value) in (dict, list)
+            add(readings, name, value, settings.numeric_strings)
+        if nested:
+            check_distinct(readings)
+        if may_hold_nul(message.payload):
+            check_stored(readings)
+        return Decoded([Sample(device, moment, flags, readings)], reply=_reply(message.topic, content))
+
+    def reply(self, topic: str, payload: bytes) -> Reply | None:
+        """What the device waits for, also of a message whose readings are a dead letter: the log has it."""
+        if topic.endswith(REPLY_SUFFIX) or REPORT.encode() not in payload:  # the quick way for the others
+            return None
+        with suppress(Unprocessable):
+            return _reply(topic, parse(payload))
+        return None
+
+
+def _reply(topic: str, content: Any) -> Reply | None:
+    if type(content) is not dict or content.get("handle") != REPORT:
+        return None
+    answer = topic + REPLY_SUFFIX
+    return Reply(answer, _ANSWER) if len(answer.encode()) <= TOPIC_BYTES_MAX else None
+
+
+def _paras(content: dict[str, Any]) -> dict[str, Any]:
+    for key in _CONTAINERS:
+        if key in content:
+            if type(content[key]) is not dict:
+                raise Unprocessable("payload.unsupported", f"`{key}` is no object", field=key)
+            return content[key]  # type: ignore[no-any-return]
+    if type(content.get("handle")) is not str:
+        raise Unprocessable("payload.unsupported", "no `paras`, no `data` and no `handle`", field="paras")
+    return {}
+
+
+def _time(value: Any, received: datetime, zone: str) -> tuple[datetime, int]:
+    """`YYYY-MM-DD_HH:MM:SS.mmm` is local; any other form is as all decoders take it."""
+    found = _LOCAL.fullmatch(value) if type(value) is str else None
+    if found is None:
+        return device_time(value, received)
+    date, clock, fraction = found.groups()
+    try:
+        local = datetime.fromisoformat(f"{date}T{clock}.{fraction or '0':0<6}")
+        flags = 0
+        if zone == "UTC":
+            moment = local.replace(tzinfo=UTC)
+        else:
+            moment, flags = _from_local(local, zone)
+    except (ValueError, OverflowError):
+        return device_time(value, received)  # which finds that it is none
+    return (received, FUTURE) if moment - received > AHEAD_MAX else (moment, flags)
+
+
+def _from_local(local: datetime, zone: str) -> tuple[datetime, int]:
+    """The first of the two where the clock is put back; flagged, as where it is put forward over it."""
+    there = local.replace(tzinfo=ZoneInfo(zone))
+    flags = AMBIGUOUS if there.utcoffset() != there.replace(fold=1).utcoffset() else 0
+    return there.astimezone(UTC), flags
