@@ -12,7 +12,7 @@ from deploy.local.devices import Api, credentials, demo
 from deploy.local.stack import Stack
 from tests.support.eventually import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(480)]
 
 
 async def test_simulated_devices_appear_online_also_after_a_crash_of_telemetry(

@@ -19,7 +19,7 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.stack import ROOT, WANTED_PORTS
 from tests.support.eventually import eventually_now
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(480)]
 
 START_TIMEOUT_S = 120
 ANY_PORT = {f"HYBRIDMQ_{name.upper()}_PORT": "0" for name in WANTED_PORTS}

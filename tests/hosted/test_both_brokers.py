@@ -13,7 +13,7 @@ from tests.support.eventually import eventually_now
 from tests.support.ledger import Ledger, Load, Mqtt, judge
 from tests.support.tenant import Device, Tenant, connect, disconnect
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(480)]
 
 
 @pytest.mark.parametrize("websockets", [False, True], ids=["tcp", "websocket"])

@@ -18,7 +18,7 @@ from tests.support.eventually import eventually_now
 from tests.support.mosquitto_admin import Admin
 from tests.support.tenant import Device, Tenant, connect, disconnect
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(480)]
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -66,7 +66,7 @@ def hosted(stack: Stack, tenant: Tenant, device: str) -> Mqtt:
 
 
 @pytest.mark.parametrize("victim", ["telemetry", "ingest", "nats", "postgres", "credentials"])
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_hosted_messages_survive_the_kill_of(
     stack: Stack, tenant: Tenant, tmp_path: Path, victim: str
 ) -> None:
@@ -78,7 +78,7 @@ def test_hosted_messages_survive_the_kill_of(
 
 
 @pytest.mark.parametrize("victim", ["gateway", "nats", "telemetry"])
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_messages_over_http_survive_the_kill_of(
     stack: Stack, tenant: Tenant, tmp_path: Path, victim: str
 ) -> None:
@@ -89,7 +89,7 @@ def test_messages_over_http_survive_the_kill_of(
 
 
 @pytest.mark.parametrize("victim", ["ingest", "nats"])
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_messages_of_an_external_broker_survive_the_kill_of(
     stack: Stack, tenant: Tenant, tmp_path: Path, mosquitto: MakeMosquitto, victim: str
 ) -> None:
