@@ -9,11 +9,16 @@ from contracts.decoders.model import (
     UNPARSABLE,
     Decoded,
     Decoder,
+    Example,
+    LostTrack,
     Message,
     Presence,
     Reading,
     Reply,
+    Replying,
     Sample,
+    State,
+    Stateful,
 )
 from contracts.decoders.raw import Raw
 from contracts.decoders.standard import Standard
@@ -29,11 +34,16 @@ __all__ = [
     "UNPARSABLE",
     "Decoded",
     "Decoder",
+    "Example",
+    "LostTrack",
     "Message",
     "Presence",
     "Reading",
     "Reply",
+    "Replying",
     "Sample",
+    "State",
+    "Stateful",
     "get",
     "reply",
 ]
@@ -55,5 +65,5 @@ def get(name: str) -> Decoder:
 
 def reply(name: str, topic: str, payload: bytes) -> Reply | None:
     """What a device whose integration has this decoder waits for, once its message is in the log."""
-    decoder = REGISTRY.get(name)
-    return decoder.reply(topic, payload) if isinstance(decoder, Vmark) else None
+    decoder: object = REGISTRY.get(name)
+    return decoder.reply(topic, payload) if isinstance(decoder, Replying) else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 from pydantic import BaseModel
+
+from contracts.failures import Unprocessable
 
 # Bits of `Sample.flags` and `Presence.flags`: what is to be known of the time. A missing one is no fault.
 UNPARSABLE = 1  # replaced by the received time: it was there, and is no time
@@ -17,6 +19,13 @@ REPLACED = UNPARSABLE | FUTURE
 Value = float | int | bool | str
 
 
+class State(NamedTuple):
+    """What a decoder learnt from a sender's earlier messages, and needs for the next ones."""
+
+    known: Any  # never changed in place: stored again only where it is another object than before
+    counter: int  # moves with every message; -1 where it is not known
+
+
 class Message(NamedTuple):
     """What a device sent, and how it came."""
 
@@ -25,6 +34,7 @@ class Message(NamedTuple):
     received: datetime  # aware, UTC
     hosted_device: str | None = None  # on the hosted broker the device, which the ACL vouches for
     prefix: str | None = None  # the integration's `topic_prefix`, a plain string
+    state: State | None = None  # of a Stateful decoder: after the message before this one, by `state_key`
 
 
 class Reading(NamedTuple):
@@ -66,6 +76,23 @@ class Decoded(msgspec.Struct):
     samples: list[Sample] = []
     presence: Presence | None = None
     reply: Reply | None = None
+    presences: list[Presence] = []  # where one message speaks of many devices; `presence` is not among them
+    state: State | None = None  # None: as it was before
+
+
+class LostTrack(Unprocessable):
+    """The message cannot be read, and what was known of its sender does not hold any more."""
+
+    def __init__(self, code: str, detail: str, state: State, *, field: str | None = None) -> None:
+        super().__init__(code, detail, field=field)
+        self.state = state
+
+
+class Example(NamedTuple):
+    """A message that the decoder reads, for documents and forms."""
+
+    topic: str
+    payload: bytes
 
 
 class Decoder(Protocol):
@@ -78,6 +105,41 @@ class Decoder(Protocol):
     def version(self) -> int: ...
 
     @property
+    def description(self) -> str:
+        """For people who choose: one or two sentences."""
+        ...
+
+    @property
+    def example(self) -> Example: ...
+
+    @property
     def Settings(self) -> type[BaseModel]: ...  # noqa: N802 (it is a class)
 
     def decode(self, message: Message, settings: Any) -> Decoded: ...
+
+
+@runtime_checkable
+class Replying(Protocol):
+    """A decoder whose devices wait for an answer."""
+
+    def reply(self, topic: str, payload: bytes) -> Reply | None: ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A decoder that reads a message by what came before it from the same sender.
+
+    It stays pure: whoever calls it keeps a State for each (organization, source, `state_key`), hands it in with
+    the message and takes the new one out of Decoded or LostTrack. The same messages in the same order give
+    the same readings, so a rebuild needs nothing but the log.
+    """
+
+    def state_key(self, topic: str) -> str | None:
+        """Whose state this message needs; None where it needs none."""
+        ...
+
+    def dump(self, known: Any) -> bytes:
+        """`State.known`, to be stored."""
+        ...
+
+    def load(self, stored: bytes) -> Any: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.decoders.model import Decoded, Message
+from contracts.decoders.model import Decoded, Example, Message
 from contracts.decoders.settings import DecoderSettings
 
 
@@ -13,6 +13,8 @@ class RawSettings(DecoderSettings):
 class Raw:
     name = "raw"
     version = 1
+    description = "Messages are stored as they came, and no readings are made of them."
+    example = Example("plant/line-4/camera", b"\xff\xd8\xff\xe0 any bytes")
     Settings = RawSettings
 
     def decode(self, message: Message, settings: RawSettings) -> Decoded:

@@ -16,7 +16,7 @@ from contracts.decoders.limits import (
     SAMPLES_MAX,
     UNIT_CHARS_MAX,
 )
-from contracts.decoders.model import Decoded, Message, Reading, Sample
+from contracts.decoders.model import Decoded, Example, Message, Reading, Sample
 from contracts.decoders.presence import presence
 from contracts.decoders.settings import DecoderSettings, NumericStrings
 from contracts.decoders.times import device_time
@@ -42,6 +42,14 @@ class Standard:
 
     name = "standard"
     version = 1
+    description = (
+        "JSON in the shapes that most devices send: readings under metrics, data, telemetry, values or"
+        " readings, or as top-level keys; nested names joined by dots."
+    )
+    example = Example(
+        "devices/s1/telemetry",
+        b'{"temperature":21.5,"humidity":40,"env":{"co2":700},"timestamp":"2026-03-01T10:00:00Z"}',
+    )
     Settings = StandardSettings
 
     def decode(self, message: Message, settings: StandardSettings) -> Decoded:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from contracts.decoders.addressing import address, device_in
 from contracts.decoders.flatten import add, check_distinct, check_stored
 from contracts.decoders.json_text import is_echo, may_hold_nul, parse
-from contracts.decoders.model import AMBIGUOUS, FUTURE, Decoded, Message, Reading, Reply, Sample
+from contracts.decoders.model import AMBIGUOUS, FUTURE, Decoded, Example, Message, Reading, Reply, Sample
 from contracts.decoders.presence import presence
 from contracts.decoders.settings import DecoderSettings, NumericStrings
 from contracts.decoders.times import AHEAD_MAX, device_time
@@ -58,6 +58,16 @@ class Vmark:
 
     name = "vmark"
     version = 1
+    description = (
+        "LoRa hub gateways that report `paras`, with a local time, and wait for an answer on `<topic>_reply`:"
+        " it is published once the message is in the log."
+    )
+    example = Example(
+        "$sys/version/1.0/devices/2400390030314701/product/VTS13W01/mac/A4E57C000001/dev_protocol/1"
+        "/properties/up",
+        b'{"device":"2400390030314701","handle":"properties_report",'
+        b'"paras":{"temperature":22.77,"RSSI":-20},"time":"2025-04-23_07:35:22.214"}',
+    )
     Settings = VmarkSettings
 
     def decode(self, message: Message, settings: VmarkSettings) -> Decoded:
