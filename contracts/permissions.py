@@ -51,6 +51,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "link.*.*.*",
             "query.telemetry.*",
             "message.*.*.http",
+            "device-command.*.*",
             "activity.*.*",
         ),
         subscribe=(
@@ -58,6 +59,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "registry.*.admin-key.*",
             "registry.*.organization.*",
             "registry.*.credential.*",
+            "device-command.*.*",
         ),
     ),
     "credentials": _service(
@@ -80,7 +82,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
     "ingest": _service(
         "ingest",
         # Only ingest opens connections to brokers, so only it may ask for the secrets of integrations.
-        publish=("message.>", "activity.*.*", "$KV.LEASES.>", "secret.credentials.*"),
+        publish=("message.>", "device-command.*.*", "activity.*.*", "$KV.LEASES.>", "secret.credentials.*"),
         subscribe=("command.ingest.*", "link.*.*.*"),
         responses=256,  # steps of a connection test: a dozen, and one for each of up to 100 filters
     ),

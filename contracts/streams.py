@@ -133,6 +133,16 @@ DEADLETTERS = Stream(
     max_msg_size=PAYLOAD_BYTES_MAX + 16 * KIB,
 )
 
+COMMANDS = Stream(
+    name="COMMANDS",
+    subjects=(subjects.COMMANDS_ALL,),
+    writers=("gateway", "ingest"),  # who orders; who sends, and hears the answer
+    readers=("gateway", "ingest", "telemetry"),
+    max_age=timedelta(days=30),  # as long as MESSAGES holds the answers
+    max_bytes=2 * GIB,
+    max_msg_size=PAYLOAD_BYTES_MAX * 4 // 3 + 16 * KIB,  # a payload as base64
+)
+
 SECRETS_BUCKET = "SECRETS"
 IDEMPOTENCY_BUCKET = "IDEMPOTENCY"
 LEASES_BUCKET = "LEASES"
@@ -166,6 +176,7 @@ STREAMS: tuple[Stream, ...] = (
     MESSAGES,
     ACTIVITY,
     DEADLETTERS,
+    COMMANDS,
     SECRETS,
     IDEMPOTENCY,
     LEASES,

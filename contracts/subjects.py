@@ -11,6 +11,7 @@ REGISTRY_ALL = "registry.>"
 MESSAGES_ALL = "message.>"
 ACTIVITY_ALL = "activity.>"
 DEADLETTERS_ALL = "deadletter.>"
+COMMANDS_ALL = "device-command.>"
 
 HOSTED, HTTP = "hosted", "http"  # sources that are no integration id
 PARTITIONS = 8  # fixed: changing it would move devices between partitions of a log that is kept for weeks
@@ -81,6 +82,22 @@ def activity(organization: str, kind: str) -> str:
 
 def deadletter(organization: str, source: str) -> str:
     return f"deadletter.{organization}.{source}"
+
+
+def device_command(organization: str, id: str) -> str:
+    """Subject of a command to a device."""
+    return f"device-command.{organization}.{id}"
+
+
+def named_command(subject: str) -> tuple[str, str]:
+    """Organization and id of the command that this is the subject of."""
+    _, organization, id = subject.split(".")
+    return organization, id
+
+
+def hosted_answers() -> str:
+    """Filter for answers on the hosted broker's own topics, of all devices of all organizations."""
+    return f"message.*.*.{HOSTED}.*.responses.>"
 
 
 def retained_of(organization: str) -> str:

@@ -19,6 +19,14 @@ from contracts.credentials import (
     CredentialRevoked,
     CredentialRotated,
 )
+from contracts.device_commands import (
+    DeviceCommandAnswered,
+    DeviceCommandDelivered,
+    DeviceCommandExpired,
+    DeviceCommandFailed,
+    DeviceCommandQueued,
+    DeviceCommandSent,
+)
 from contracts.envelope import Event, Recorded, Upcast
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
@@ -44,6 +52,12 @@ _LATEST: tuple[type[Event], ...] = (
     CredentialRenamed,
     CredentialRevoked,
     CredentialRotated,
+    DeviceCommandAnswered,
+    DeviceCommandDelivered,
+    DeviceCommandExpired,
+    DeviceCommandFailed,
+    DeviceCommandQueued,
+    DeviceCommandSent,
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,
