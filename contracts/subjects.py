@@ -113,3 +113,13 @@ def last_used(organization: str, id: str) -> str:
 def lease(organization: str, integration: str) -> str:
     """Entry of the bucket LEASES: which ingest process owns an external link."""
     return f"$KV.LEASES.{organization}.{integration}"
+
+
+def link_call(organization: str, integration: str, verb: str) -> str:
+    """A call to whichever ingest process owns this external link: nobody else subscribes to it."""
+    return f"link.{organization}.{integration}.{verb}"
+
+
+def link_calls(organization: str, integration: str) -> str:
+    """Filter for all calls to a link."""
+    return link_call(organization, integration, "*")

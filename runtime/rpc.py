@@ -112,3 +112,57 @@ def serve(
     broker.subscriber(what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL)(
         answer
     )
+
+
+Tell = Callable[[StepT], Awaitable[None]]  # one step, to the caller
+
+
+def serve_with_steps(
+    broker: NatsBroker,
+    what: CallWithSteps[RequestT, AnswerT, StepT],
+    handler: Callable[[RequestT, Tell[StepT]], Awaitable[AnswerT]],
+    *,
+    queue: str,
+) -> None:
+    """The same for a call with steps: the handler tells each; a caller that does not follow hears none."""
+
+    async def answer(message: NatsMessage) -> bytes:
+        follows = STEPS in message.headers
+
+        async def tell(step: StepT) -> None:
+            if follows:
+                await message.raw_message.respond(b'{"step":' + encode(step) + b"}")
+
+        return await answer_to(what, lambda asked: handler(asked, tell), message.headers, message.body)
+
+    broker.subscriber(what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL)(
+        answer
+    )
+
+
+async def follow(
+    bus: Bus, what: CallWithSteps[RequestT, AnswerT, StepT], request: RequestT, on_step: Tell[StepT]
+) -> AnswerT:
+    """As `call`; `on_step` gets each step as it is told."""
+    with span(f"call {what.name}", kind=SpanKind.CLIENT):
+        inbox = bus.client.new_inbox()
+        received = await bus.client.subscribe(inbox)
+        try:
+            async with asyncio.timeout(what.timeout_s):
+                headers = with_trace({STEPS: "1"})
+                await bus.client.publish(what.subject, encode(request), reply=inbox, headers=headers)
+                while True:
+                    message = await received.next_msg(timeout=what.timeout_s)
+                    if (message.headers or {}).get("Status") == "503":
+                        raise Unavailable(what.nobody, "nobody answers at the moment; try again")
+                    body = from_json(message.data)
+                    if "failure" in body:
+                        raise failures.from_dict(body["failure"])
+                    if "ok" in body:
+                        return what.answer.model_validate(body["ok"])
+                    await on_step(what.step.model_validate(body["step"]))
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Unavailable("service.unavailable", f"{what.name} did not answer; try again") from error
+        finally:
+            with contextlib.suppress(nats.errors.Error):  # a closed connection has no subscriptions
+                await received.unsubscribe()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from litestar.di import NamedDependency
 
 from contracts.calls import AnswerT, Call, RequestT
+from contracts.failures import Refused, Unavailable
+from contracts.integrations import GET_INTEGRATION, GetIntegration
+from contracts.links import LinkCall, LinkRequestT
 from runtime.bus import Bus
 from runtime.health import Health
 from runtime.log_writer import LogWriter
@@ -39,6 +42,24 @@ class Gateway:
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""
         return await call(self.bus, what, request)
+
+    async def ask_link(self, what: LinkCall[LinkRequestT, AnswerT], request: LinkRequestT) -> AnswerT:
+        """The answer of the replica of ingest that owns the link.
+
+        Raises its failure, Unavailable("link.down") where nobody owns it, Refused("not_found") where there is
+        no such integration, Refused("integration.hosted") for the hosted one, which has no link.
+        """
+        try:
+            return await self.ask(what.at(request.organization, request.integration), request)
+        except Unavailable as failure:
+            if failure.code != "link.down":
+                raise
+            asked = GetIntegration(
+                organization=request.organization, actor=request.actor, id=request.integration
+            )
+            if (await self.ask(GET_INTEGRATION, asked)).broker_type == "hosted":
+                raise Refused("integration.hosted", "the hosted broker has no link of its own") from failure
+            raise
 
 
 Backend = NamedDependency[Gateway]

@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from contracts.integrations import PUBLISH, TEST_CONNECTION, ConnectionTested, TestConnection
+from contracts.links import GET_STATUS
 from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
@@ -19,6 +20,7 @@ from services.ingest.hosted_mosquitto import hosted_link
 from services.ingest.manager import Manager
 from services.ingest.probe import Probe
 from services.ingest.publish import HostedConnection, Publisher
+from services.ingest.routing import Routing
 from services.ingest.settings import Settings
 
 NAME = "ingest"
@@ -45,14 +47,17 @@ async def run() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
         writer = LogWriter(client)
         service.task(writer.run(), "link writer")
+        routing = Routing(client)
         manager = Manager(
             service.bus,
             writer,
             activity,
             drops,
+            routing,
             inflight_max=settings.link_inflight_max,
             allow_private=settings.allow_private_addresses,
         )
+        routing.serve(GET_STATUS, manager.status)
         service.task(manager.run(), "links")
         service.health.add("registry", lambda: None if manager.ready else "the registry is being read")
 

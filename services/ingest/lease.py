@@ -31,6 +31,12 @@ class Lease:
     integration: str
     owner: bytes
     _sequence: int = 0
+    _held_until: float = 0.0  # by the loop's clock
+
+    @property
+    def held(self) -> bool:
+        """By our own clock, which goes on while this process is frozen."""
+        return asyncio.get_running_loop().time() < self._held_until
 
     @property
     def _subject(self) -> str:
@@ -75,8 +81,10 @@ class Lease:
 
     async def _put(self, value: bytes, expected: int) -> None:
         headers = {EXPECTED_LAST: str(expected)}
+        asked = asyncio.get_running_loop().time()
         answer = await jetstream.request(self.client, self._subject, value, headers=headers, timeout_s=1.0)
         self._sequence = int(answer["seq"])
+        self._held_until = asked + LOST_S if value == self.owner else 0.0
 
     async def _is_ours(self) -> bool:
         """After a refused renewal: an acknowledgement may have been lost."""

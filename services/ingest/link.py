@@ -7,16 +7,19 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from contracts.activity import ActivityRecorded, Status
 from contracts.failures import Failure, Refused, Unavailable
+from contracts.links import LinkStatus
 from runtime.activity import ActivityLog
 from runtime.observe import log
 from services.ingest import backoff, metrics, network
 from services.ingest.bridge import Bridge
 from services.ingest.lease import Lease
 from services.ingest.links import Wanted
+from services.ingest.routing import Routing
 from services.ingest.session import Identity, Session
 
 _log = log(part="link")
@@ -44,12 +47,14 @@ class Link:
         read_password: Callable[[Wanted], Awaitable[str | None]],
         activity: ActivityLog,
         allow_private: bool,
+        routing: Routing | None = None,
         attempts_counted: int = 10,
     ) -> None:
         """`attempts_counted` bounds how long the pauses between tries become."""
         self.wanted = wanted
         self.session: Session | None = None  # while it is up
         self._lease = lease
+        self._routing = routing  # None: nobody calls it
         self._make_bridge = bridge
         self._bridge_before: Bridge | None = None
         self._read_password = read_password
@@ -59,6 +64,8 @@ class Link:
         self._password: str | None = None
         self._state: State = "connecting"
         self._said: tuple[State, str] = ("connecting", "")
+        self._condition: tuple[State, str, str] = ("connecting", "", "")
+        self._since = datetime.now(UTC)
         self._subscribed: frozenset[Any] | None = (
             None  # by this process, in the session that the broker holds
         )
@@ -75,22 +82,40 @@ class Link:
         try:
             while True:
                 await self._lease.acquire()
-                owned = asyncio.create_task(self._lease.keep())
-                work = asyncio.create_task(self._own())
-                try:
-                    await asyncio.wait((owned, work), return_when=asyncio.FIRST_COMPLETED)
-                    self._say("down", "", owned.result() if owned.done() else _defect(work))
-                finally:
-                    for task in (work, owned):
-                        task.cancel()
-                    await asyncio.gather(work, owned, return_exceptions=True)
-                    if self._bridge_before is not None:  # the next owner reads the log
-                        with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(self._bridge_before.settle(), SETTLE_S)
-                    await self._lease.release()
+                if self._routing is None:
+                    await self._while_owned()
+                else:
+                    async with self._routing.open(self.wanted.key, lambda: self._lease.held):
+                        await self._while_owned()
                 await asyncio.sleep(AGAIN_S)
         finally:
             metrics.link_states[self._state] -= 1
+
+    async def _while_owned(self) -> None:
+        owned = asyncio.create_task(self._lease.keep())
+        work = asyncio.create_task(self._own())
+        try:
+            await asyncio.wait((owned, work), return_when=asyncio.FIRST_COMPLETED)
+            self._say("down", "", owned.result() if owned.done() else _defect(work))
+        finally:
+            for task in (work, owned):
+                task.cancel()
+            await asyncio.gather(work, owned, return_exceptions=True)
+            if self._bridge_before is not None:  # the next owner reads the log
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._bridge_before.settle(), SETTLE_S)
+            await self._lease.release()
+
+    def status(self) -> LinkStatus:
+        state, code, detail = self._condition
+        return LinkStatus(
+            integration_id=self.wanted.key.integration,
+            state="connecting" if state == "down" else state,
+            reason=code or None,
+            detail=detail,
+            since=self._since,
+            owner=self._lease.owner.decode(),
+        )
 
     async def forget(self) -> None:
         """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
@@ -203,6 +228,8 @@ class Link:
         if self._said == (state, code):
             return
         self._said = (state, code)
+        self._condition = (state, code, reason)
+        self._since = datetime.now(UTC)
         kind, status = _KINDS[state]
         settings = self.wanted.settings
         self._note(kind, status, reason, code or None, {"host": settings.host, "port": settings.port})

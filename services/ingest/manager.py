@@ -8,6 +8,7 @@ from functools import partial
 
 from contracts import subjects, upcasts
 from contracts.failures import Unavailable, Unprocessable
+from contracts.links import GetLinkStatus, LinkStatus
 from runtime.activity import ActivityLog
 from runtime.bus import Bus
 from runtime.log_writer import LogWriter
@@ -20,6 +21,7 @@ from services.ingest.lease import Lease
 from services.ingest.link import Link
 from services.ingest.links import Key, Links, Wanted, evolve
 from services.ingest.recall import recall
+from services.ingest.routing import Routing
 
 _log = log(part="links")
 FILTERS = (subjects.registry_of_kind("integration"), subjects.registry_of_kind("organization"))
@@ -35,11 +37,13 @@ class Manager:
         writer: LogWriter,
         activity: ActivityLog,
         drops: Drops,
+        routing: Routing,
         *,
         inflight_max: int,
         allow_private: bool,
     ) -> None:
         self._bus, self._writer, self._activity, self._drops = bus, writer, activity, drops
+        self._routing = routing
         self._inflight_max, self._allow_private = inflight_max, allow_private
         self._owner = os.urandom(12).hex().encode()
         self._wanted: Links = {}
@@ -51,6 +55,13 @@ class Manager:
         """The running link, if this process has it."""
         held = self._links.get(key)
         return held[0] if held else None
+
+    async def status(self, request: GetLinkStatus) -> LinkStatus:
+        """Raises Unavailable("link.down") where the link has just ended."""
+        link = self.link(Key(request.organization, request.integration))
+        if link is None:
+            raise Unavailable("link.down", "the link is ending")
+        return link.status()
 
     async def run(self) -> None:
         """Follows until cancelled; then every link is closed in order."""
@@ -118,6 +129,7 @@ class Manager:
             read_password=partial(secrets.of_link, self._bus),
             activity=self._activity,
             allow_private=self._allow_private,
+            routing=self._routing,
         )
         task = asyncio.create_task(link.run(), name=f"link {integration}")
         task.add_done_callback(_report)
