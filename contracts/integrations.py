@@ -5,34 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints
 
+from contracts.broker_settings import BrokerSettings
+from contracts.broker_topics import TOPICS_MAX, TopicFilter
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
-from contracts.failures import Refused
 from contracts.organizations import List, Name
 from contracts.streams import PAYLOAD_BYTES_MAX
-from contracts.topics import check_filter, check_topic
 
 HOSTED = "hosted"
-
-
-def _valid_filter(value: str) -> str:
-    try:
-        check_filter(value, hosted=False)
-    except Refused as refused:
-        raise ValueError(refused.detail) from refused
-    return value
-
-
-class TopicFilter(Model):
-    filter: str
-    qos: Literal[0, 1, 2] = 1
-
-    _check = field_validator("filter")(_valid_filter)
-
-
-DEFAULT_TOPICS = (TopicFilter(filter="devices/+/telemetry"), TopicFilter(filter="devices/+/status"))
 
 
 class DecoderChoice(Model):
@@ -42,55 +24,12 @@ class DecoderChoice(Model):
     settings: dict[str, Any] = {}
 
 
-class BrokerSettings(Model):
-    """How an external broker is reached. The password is no part of it: see `secrets`."""
-
-    protocol: Literal["mqtt"] = "mqtt"
-    host: Annotated[
-        str,
-        StringConstraints(
-            strip_whitespace=True, min_length=1, max_length=253, pattern=r"^[^\s/@\x00-\x1f]+$"
-        ),
-    ]
-    port: int = Field(1883, ge=1, le=65535)
-    mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
-    username: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = (
-        None  # made if absent
-    )
-    keepalive_s: int = Field(30, ge=5, le=3600)
-    topic_prefix: Annotated[str, StringConstraints(max_length=200)] | None = None
-
-    @field_validator("topic_prefix")
-    @classmethod
-    def _plain(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            check_topic(value, hosted=False)
-        except Refused as refused:
-            raise ValueError(refused.detail) from refused
-        return value
-
-
-class BrokerSettingsWithSecrets(BrokerSettings):
-    """What a caller sends: settings together with secrets, which are written and never read back."""
-
-    password: Annotated[SecretStr, Field(max_length=1024)] | None = None
-
-    def public(self) -> BrokerSettings:
-        return BrokerSettings(**self.model_dump(exclude={"password"}))
-
-    def secret_fields(self) -> dict[str, str]:
-        """The secrets in plain text, by field name."""
-        return {"password": self.password.get_secret_value()} if self.password is not None else {}
-
-
 # events
 class IntegrationCreated(Event):
-    """`secrets` maps a field (`password`) to a reference into the SECRETS bucket."""
+    """`secrets` maps a secret's name (`contracts.broker_secrets.SECRETS`) to a reference into the bucket."""
 
     type = "integration.created"
+    version = 2
     name: str
     settings: BrokerSettings
     topics: tuple[TopicFilter, ...]
@@ -102,6 +41,7 @@ class IntegrationChanged(Event):
     """The whole of the new state, so that a reader needs no earlier event."""
 
     type = "integration.changed"
+    version = 2
     name: str
     settings: BrokerSettings
     topics: tuple[TopicFilter, ...]
@@ -113,8 +53,16 @@ class IntegrationDeleted(Event):
     type = "integration.deleted"
 
 
+class HostedIntegrationChanged(Event):
+    """On the subject `registry.<org>.integration.hosted`: how the hosted broker's messages are decoded."""
+
+    type = "integration.hosted-changed"
+    name: str
+    decoder: DecoderChoice
+
+
 # commands and queries to credentials
-Topics = Annotated[tuple[TopicFilter, ...], Field(max_length=100)]
+Topics = Annotated[tuple[TopicFilter, ...], Field(max_length=TOPICS_MAX)]
 
 
 class CreateIntegration(Request):

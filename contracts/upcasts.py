@@ -27,8 +27,13 @@ from contracts.device_commands import (
     DeviceCommandQueued,
     DeviceCommandSent,
 )
-from contracts.envelope import Event, Recorded, Upcast
-from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.envelope import Body, Event, Recorded, Upcast
+from contracts.integrations import (
+    HostedIntegrationChanged,
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+)
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.organizations import (
     AdminKeyRotated,
@@ -58,6 +63,7 @@ _LATEST: tuple[type[Event], ...] = (
     DeviceCommandFailed,
     DeviceCommandQueued,
     DeviceCommandSent,
+    HostedIntegrationChanged,
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,
@@ -69,10 +75,21 @@ _LATEST: tuple[type[Event], ...] = (
 
 EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}
 
+
+def _with_auth(body: Body) -> Body:
+    """v1 knew `mqtt` alone, and a password wherever there was a user name."""
+    username = body["settings"]["username"] or None
+    settings = {**body["settings"], "username": username, "auth": "password" if username else "none"}
+    return {**body, "settings": settings}
+
+
 # old versioned type → (the next version's type, the step to it)
 UPCASTS: Mapping[str, tuple[str, Upcast]] = {
     # v2: what another broker than nats-server checks the password by
     "credential.issued.v1": ("credential.issued.v2", lambda body: {**body, "broker_verifier": None}),
+    # v2: every protocol and way to authenticate
+    "integration.changed.v1": ("integration.changed.v2", _with_auth),
+    "integration.created.v1": ("integration.created.v2", _with_auth),
 }
 
 

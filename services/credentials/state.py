@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
+from contracts.broker_settings import BrokerSettings
+from contracts.broker_topics import TopicFilter
 from contracts.certificates import CredentialCertificateBound, CredentialCertificateUnbound
 from contracts.credentials import (
     CredentialAclChanged,
@@ -18,14 +20,7 @@ from contracts.credentials import (
     CredentialRotated,
 )
 from contracts.envelope import Event
-from contracts.integrations import (
-    BrokerSettings,
-    DecoderChoice,
-    IntegrationChanged,
-    IntegrationCreated,
-    IntegrationDeleted,
-    TopicFilter,
-)
+from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.limits import CredentialLimitsChanged, Limits, OrganizationLimitsChanged
 from contracts.organizations import (
     AdminKeyRotated,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from contracts.broker_topics import TopicFilter
 from contracts.credentials import CertificateView, CredentialView, SecretView
-from contracts.integrations import HOSTED, IntegrationView, TopicFilter
+from contracts.integrations import HOSTED, IntegrationView
 from contracts.organizations import ApiKeyView, OrganizationView
 from services.credentials.directory import Entry
 from services.credentials.last_use import LastUse

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from contracts import messages, topics
 from contracts.acl import DEVICES
+from contracts.broker_settings import broker_settings
+from contracts.broker_topics import TopicFilter
 from contracts.envelope import SOURCE
 from contracts.failures import Refused
-from contracts.integrations import BrokerSettings, TopicFilter
 from contracts.organizations import PLATFORM
 from contracts.subjects import HOSTED, hosted_message, messages_of_hosted
 from runtime.activity import ActivityLog
@@ -72,7 +73,7 @@ class HostedBridge(Bridge):
 def hosted_link(bus: Bus, settings: Settings, writer: LogWriter, activity: ActivityLog, drops: Drops) -> Link:
     """Its `run()` is the task."""
     address = urlsplit(settings.hosted_mqtt_url)
-    broker = BrokerSettings(
+    broker = broker_settings(
         host=address.hostname or "127.0.0.1",
         port=address.port or 1883,
         mqtt_version="5",

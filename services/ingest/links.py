@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from contracts.broker_settings import BrokerSettings
+from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.envelope import Recorded
-from contracts.integrations import (
-    DEFAULT_TOPICS,
-    BrokerSettings,
-    IntegrationChanged,
-    IntegrationCreated,
-    IntegrationDeleted,
-    TopicFilter,
-)
+from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.organizations import OrganizationDeleted
 from contracts.subjects import HOSTED, Entity, entity
 

@@ -8,15 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from contracts.broker_settings import BrokerSettings
+from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.failures import Failure, Refused, Unavailable
-from contracts.integrations import (
-    DEFAULT_TOPICS,
-    BrokerSettings,
-    ConnectionTested,
-    Step,
-    TestConnection,
-    TopicFilter,
-)
+from contracts.integrations import ConnectionTested, Step, TestConnection
 from services.ingest import network
 from services.ingest.frames import Incoming
 from services.ingest.session import Identity, Session

@@ -11,8 +11,9 @@ import time
 from urllib.parse import urlsplit
 
 from contracts.activity import ActivityRecorded
+from contracts.broker_settings import broker_settings
 from contracts.failures import Failure, Refused, Unavailable
-from contracts.integrations import BrokerSettings, Publish, Published
+from contracts.integrations import Publish, Published
 from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.subjects import HOSTED
 from contracts.topics import check_topic
@@ -32,7 +33,7 @@ class HostedConnection:
 
     def __init__(self, url: str, username: str, password: str) -> None:
         address = urlsplit(url)
-        self._settings = BrokerSettings(
+        self._settings = broker_settings(
             host=address.hostname or "127.0.0.1",
             port=address.port or 1883,
             username=username,

@@ -28,11 +28,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from contracts.broker_settings import BrokerSettings
+from contracts.broker_topics import TopicFilter
 from contracts.failures import Refused, Unavailable
-from contracts.integrations import BrokerSettings, TopicFilter
 from runtime.observe import log
 from services.ingest import frames
 from services.ingest.frames import Incoming, Malformed
+from services.ingest.wishes import Wishes
 
 _log = log(part="session")
 READ_BYTES = 65_536
@@ -74,6 +76,7 @@ class Session:
         self._rest = b""
         self._skip = 0
         self._published: dict[int, asyncio.Future[ReasonCode]] = {}
+        self._remarks: dict[int, ReasonCode] = {}  # of PUBRECs, until their PUBCOMP
         self._client = aiomqtt.Client(
             settings.host,
             settings.port,
@@ -189,6 +192,8 @@ class Session:
             if command & 0xF0 == frames.PUBREL:
                 inner._send_pubcomp(int.from_bytes(body[:2], "big"))  # noqa: SLF001
                 continue
+            if command & 0xF0 == frames.PUBREC and len(body) > 2 and self._received(body):
+                continue
             inner._in_packet.update(command=command, packet=bytearray(body), remaining_length=len(body))  # noqa: SLF001
             try:
                 result = inner._packet_handle()  # noqa: SLF001
@@ -245,18 +250,22 @@ class Session:
             with _as_failures("UNSUBSCRIBE"):
                 await self._client.unsubscribe(filters)
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
-        """Returns when the broker has acknowledged (QoS 0: when it is on its way).
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, wishes: Wishes | None = None
+    ) -> str | None:
+        """Returns when the broker has acknowledged (QoS 0: when it is on its way), with what it remarked.
 
+        Its first step writes: what is begun in an order goes out in this order. `wishes` need MQTT 5.
         Raises Refused("broker.refused"), Unavailable("link.down"), Unavailable("broker.timeout").
         """
         if self.ended.done():
             raise Unavailable("link.down", "the integration is not connected")
-        info = self._inner.publish(topic, payload, qos, retain)
+        properties = wishes.properties() if wishes is not None and self._five else None
+        info = self._inner.publish(topic, payload, qos, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise Unavailable("link.down", "the integration is not connected")
         if qos == 0:
-            return
+            return None
         waiting: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
         self._published[info.mid] = waiting
         try:
@@ -266,8 +275,27 @@ class Session:
             raise Unavailable("broker.timeout", f"no acknowledgement within {ACK_S - 1:g} s") from error
         finally:
             del self._published[info.mid]
+            self._remarks.pop(info.mid, None)
         if code.is_failure:
-            raise Refused("broker.refused", str(code))
+            raise Refused("broker.refused", f"the broker refused it: {code}")
+        return str(code) if code.value else None
+
+    def _received(self, body: bytes) -> bool:
+        """A PUBREC with a reason (5 §3.5.2.1), which paho overlooks: true where it ends the exchange."""
+        mid, code = int.from_bytes(body[:2], "big"), body[2]
+        waiting = self._published.get(mid)
+        if mid not in self._inner._out_messages:  # noqa: SLF001
+            return False
+        try:
+            reason = ReasonCode(PacketTypes.PUBREC, identifier=code)
+        except KeyError:
+            return False
+        if not reason.is_failure:
+            if code and waiting is not None:
+                self._remarks[mid] = reason
+            return False
+        self._inner._do_on_publish(mid, reason, None)  # noqa: SLF001
+        return True
 
     # paho's callbacks
 
@@ -279,6 +307,7 @@ class Session:
         self._aiomqtt_on_disconnect(client, data, flags, code, properties)
 
     def _on_publish(self, _: Any, __: Any, mid: int, code: ReasonCode, ___: Any) -> None:
+        code = self._remarks.pop(mid, code) if not code.is_failure else code
         waiting = self._published.get(mid)
         if waiting is not None and not waiting.done():
             waiting.set_result(code)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from contracts.broker_settings import broker_settings
+from contracts.broker_topics import TopicFilter
 from contracts.credentials import CredentialIssued, CredentialRevoked, IssueCredential, RevokeCredential
 from contracts.envelope import Event
 from contracts.failures import Refused
 from contracts.integrations import (
-    BrokerSettings,
     ChangeIntegration,
     CreateIntegration,
     DecoderChoice,
@@ -19,7 +20,6 @@ from contracts.integrations import (
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,
-    TopicFilter,
 )
 from contracts.organizations import (
     ApiKeyIssued,
@@ -47,7 +47,7 @@ ORG = "org_abcdefgh12345678"
 SECRET = NewSecret("hmac-sha256:00", "hmq_dev_abcd")
 IDENTITY = Identity("abcdefgh12345678", "calm-otter-042")
 WHO: dict[str, Any] = {"organization": ORG, "actor": "key:key_1"}
-SETTINGS = BrokerSettings.model_validate({"host": "broker.example"})
+SETTINGS = broker_settings(host="broker.example")
 
 ISSUED = CredentialIssued(
     name="d1",

@@ -21,6 +21,8 @@ from contracts import (
     organizations,
     telemetry,
 )
+from contracts.broker_settings import broker_settings
+from contracts.broker_topics import TopicFilter
 from contracts.calls import Call, Nothing, Page
 from contracts.failures import Refused
 from contracts.organizations import ALL_SCOPES, PLATFORM, Principal, Scope
@@ -264,9 +266,9 @@ def _integration(request: Any) -> integrations.IntegrationView:
         id="int_1",
         name="plant",
         broker_type="external",
-        settings=integrations.BrokerSettings(host="broker.example", port=1883, keepalive_s=30, username="u"),
+        settings=broker_settings(host="broker.example", port=1883, keepalive_s=30, username="u"),
         has_secrets=("password",),
-        topics=(integrations.TopicFilter(filter="devices/+/telemetry"),),
+        topics=(TopicFilter(filter="devices/+/telemetry"),),
         created_at=NOW,
     )
 

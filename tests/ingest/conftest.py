@@ -15,17 +15,17 @@ from nats.aio.msg import Msg
 
 from contracts import messages, subjects, upcasts
 from contracts.activity import ActivityRecorded
+from contracts.broker_settings import broker_settings
+from contracts.broker_topics import TopicFilter
 from contracts.calls import Call
 from contracts.envelope import Cause, Event
 from contracts.integrations import (
     READ_SECRET,
-    BrokerSettings,
     DecoderChoice,
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,
     ReadSecret,
-    TopicFilter,
 )
 from contracts.messages import StoredMessage
 from deploy.local.nats import NatsServer
@@ -84,7 +84,7 @@ class World:
             self.passwords[secrets["password"]] = password
         event = kind(
             name=id,
-            settings=BrokerSettings(**{"host": LOOPBACK, "port": port, **settings}),
+            settings=broker_settings(**{"host": LOOPBACK, "port": port, **settings}),
             topics=topics,
             decoder=DecoderChoice(),
             secrets=secrets,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from contracts.integrations import TopicFilter
+from contracts.broker_topics import TopicFilter
 from deploy.local.nats import NatsServer
 from deploy.local.process import Process
 from deploy.local.stack import ROOT

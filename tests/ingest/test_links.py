@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.integrations import TopicFilter
+from contracts.broker_topics import TopicFilter
 from contracts.messages import StoredMessage
 from deploy.local.nats import NatsServer
 from tests.conftest import MakeMosquitto

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.integrations import TopicFilter
+from contracts.broker_topics import TopicFilter
 from deploy.local.nats import NatsServer
 from tests.conftest import MakeMosquitto, RunService
 from tests.ingest.conftest import World

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from contracts.integrations import TEST_CONNECTION, BrokerSettings, TopicFilter
+from contracts.broker_settings import broker_settings
+from contracts.broker_topics import TopicFilter
+from contracts.integrations import TEST_CONNECTION
 from deploy.local.nats import NatsServer
 from deploy.local.ports import LOOPBACK, free_port
 from tests.conftest import MakeMosquitto, RunService
@@ -19,7 +21,7 @@ USERS = {"bridge": "secret"}
 
 
 async def probe(world: World, port: int, host: str = LOOPBACK, **more: Any) -> dict[str, Any]:
-    settings = BrokerSettings(host=host, port=port, **more.pop("settings", {}))
+    settings = broker_settings(host=host, port=port, **more.pop("settings", {}))
     answer = await world.call(TEST_CONNECTION, settings=settings, **more)
     result: dict[str, Any] = answer["ok"]
     assert all(step["duration_ms"] >= 0 for step in result["steps"])

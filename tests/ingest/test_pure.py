@@ -7,17 +7,11 @@ from typing import Any
 import pytest
 
 from contracts import subjects
+from contracts.broker_settings import broker_settings
+from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.envelope import Event, Recorded
 from contracts.failures import Refused
-from contracts.integrations import (
-    DEFAULT_TOPICS,
-    BrokerSettings,
-    DecoderChoice,
-    IntegrationChanged,
-    IntegrationCreated,
-    IntegrationDeleted,
-    TopicFilter,
-)
+from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.organizations import OrganizationDeleted
 from services.ingest import backoff
 from services.ingest.links import Key, Links, evolve
@@ -132,7 +126,7 @@ def integration(
 ) -> Event:
     return kind(
         name="n",
-        settings=BrokerSettings(host="h", **settings),
+        settings=broker_settings(host="h", **settings),
         topics=tuple(TopicFilter(filter=each) for each in filters),
         decoder=DecoderChoice(),
     )

@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from contracts import subjects
+from contracts.broker_settings import broker_settings
 from contracts.envelope import Cause
-from contracts.integrations import BrokerSettings, DecoderChoice, IntegrationChanged, IntegrationCreated
+from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated
 from deploy.local import environment
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls
@@ -87,7 +88,7 @@ async def test_a_message_is_decoded_as_its_integration_said_when_it_came(
 ) -> None:
     org, cause, now = organization(), Cause("admin", "credentials"), datetime.now(UTC)
     subject = subjects.registry(org, "integration", "int_one")
-    settings = BrokerSettings(host="broker.example", port=1883, keepalive_s=30, topic_prefix="plant")
+    settings = broker_settings(host="broker.example", port=1883, keepalive_s=30, topic_prefix="plant")
     parts: dict[str, Any] = {"name": "one", "settings": settings, "topics": ()}
     async with world(own_nats, database) as there, platform_client(own_nats, "credentials") as client:
         log = EventLog(client, "REGISTRY")

@@ -11,13 +11,13 @@ from litestar.params import JSONBody
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from contracts.broker_secrets import BrokerSettingsWithSecrets
 from contracts.failures import Refused
 from contracts.integrations import (
     GET_INTEGRATION,
     HOSTED,
     PUBLISH,
     TEST_CONNECTION,
-    BrokerSettingsWithSecrets,
     ConnectionTested,
     GetIntegration,
     Publish,

@@ -8,15 +8,15 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from pydantic import SecretStr
 
+from contracts.broker_secrets import BrokerSettingsWithSecrets
+from contracts.broker_topics import DEFAULT_TOPICS
 from contracts.calls import Page
 from contracts.integrations import (
     CHANGE_INTEGRATION,
     CREATE_INTEGRATION,
-    DEFAULT_TOPICS,
     DELETE_INTEGRATION,
     GET_INTEGRATION,
     LIST_INTEGRATIONS,
-    BrokerSettingsWithSecrets,
     ChangeIntegration,
     CreateIntegration,
     DecoderChoice,

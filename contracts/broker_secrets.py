@@ -1,0 +1,107 @@
+"""Settings of a broker as a caller sends them: with secrets, which are written and never read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, Tag, TypeAdapter
+
+from contracts.broker_settings import (
+    BY_AUTH,
+    Auth,
+    AwsIotSettings,
+    AzureIotSettings,
+    BrokerSettings,
+    CertificateSettings,
+    OpenSettings,
+    PasswordSettings,
+    Tls,
+    broker_settings,
+)
+from contracts.calls import Model
+
+# Which secrets belong to an auth, and which of them it cannot do without.
+SECRETS: Mapping[Auth, tuple[str, ...]] = {
+    "none": (),
+    "password": ("password", "client_key"),
+    "client_certificate": ("client_key",),
+    "aws_iot": ("client_key",),
+    "azure_sas": ("shared_access_key",),
+}
+NEEDED: Mapping[Auth, tuple[str, ...]] = {
+    "none": (),
+    "password": (),
+    "client_certificate": ("client_key",),
+    "aws_iot": ("client_key",),
+    "azure_sas": ("shared_access_key",),
+}
+# Where a caller writes a secret.
+FIELDS: Mapping[str, str] = {
+    "password": "settings.password",
+    "client_key": "settings.tls.client_key",
+    "shared_access_key": "settings.shared_access_key",
+}
+
+Password = Annotated[
+    SecretStr, Field(min_length=1, max_length=4096)
+]  # some brokers take tokens for passwords
+ClientKey = Annotated[SecretStr, Field(min_length=1, max_length=8192)]
+SharedAccessKey = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+
+
+class TlsWithKey(Tls):
+    client_key: ClientKey | None = None
+
+
+def _default_tls(earlier: dict[str, Any]) -> TlsWithKey | None:
+    return TlsWithKey() if earlier.get("protocol") in ("mqtts", "wss") else None
+
+
+class _Secrets(Model):
+    def public(self) -> BrokerSettings:
+        """The settings alone."""
+        fields = self.model_dump(exclude={"password": True, "shared_access_key": True, "tls": {"client_key"}})
+        return broker_settings(**fields)
+
+    def secret_fields(self) -> dict[str, str]:
+        """The secrets in plain text, by their names."""
+        held = {
+            "password": getattr(self, "password", None),
+            "client_key": getattr(getattr(self, "tls", None), "client_key", None),
+            "shared_access_key": getattr(self, "shared_access_key", None),
+        }
+        return {name: value.get_secret_value() for name, value in held.items() if value is not None}
+
+
+class OpenSettingsWithSecrets(_Secrets, OpenSettings):
+    pass
+
+
+class PasswordSettingsWithSecrets(_Secrets, PasswordSettings):
+    tls: TlsWithKey | None = Field(default_factory=_default_tls)
+    password: Password | None = None
+
+
+class CertificateSettingsWithSecrets(_Secrets, CertificateSettings):
+    tls: TlsWithKey
+
+
+class AwsIotSettingsWithSecrets(_Secrets, AwsIotSettings):
+    tls: TlsWithKey
+
+
+class AzureIotSettingsWithSecrets(_Secrets, AzureIotSettings):
+    shared_access_key: SharedAccessKey | None = None
+
+
+BrokerSettingsWithSecrets = Annotated[
+    Annotated[OpenSettingsWithSecrets, Tag("auth=none")]
+    | Annotated[PasswordSettingsWithSecrets, Tag("auth=password")]
+    | Annotated[CertificateSettingsWithSecrets, Tag("auth=client_certificate")]
+    | Annotated[AwsIotSettingsWithSecrets, Tag("auth=aws_iot")]
+    | Annotated[AzureIotSettingsWithSecrets, Tag("auth=azure_sas")],
+    BY_AUTH,
+]
+
+WITH_SECRETS: TypeAdapter[BrokerSettingsWithSecrets] = TypeAdapter(BrokerSettingsWithSecrets)
