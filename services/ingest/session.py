@@ -189,19 +189,25 @@ class Session:
         for command, body in others:
             if inner._sock is None:  # noqa: SLF001 — an earlier one of them ended the connection
                 break
-            if command & 0xF0 == frames.PUBREL:
-                inner._send_pubcomp(int.from_bytes(body[:2], "big"))  # noqa: SLF001
-                continue
-            if command & 0xF0 == frames.PUBREC and len(body) > 2 and self._received(body):
-                continue
-            inner._in_packet.update(command=command, packet=bytearray(body), remaining_length=len(body))  # noqa: SLF001
-            try:
-                result = inner._packet_handle()  # noqa: SLF001
-            except Exception:  # noqa: BLE001 — paho takes any bytes for what they claim to be
-                result = MQTTErrorCode.MQTT_ERR_PROTOCOL
+            result = self._handle(command, body)
             if result > 0:
                 return self._fail(result)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _handle(self, command: int, body: bytes) -> MQTTErrorCode:
+        """Any packet but a PUBLISH."""
+        inner = self._inner
+        if command & 0xF0 == frames.PUBREL:
+            inner._send_pubcomp(int.from_bytes(body[:2], "big"))  # noqa: SLF001
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        if command & 0xF0 == frames.PUBREC and len(body) > 2 and self._received(body):
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        inner._in_packet.update(command=command, packet=bytearray(body), remaining_length=len(body))  # noqa: SLF001
+        try:
+            result: MQTTErrorCode = inner._packet_handle()  # noqa: SLF001
+        except Exception:  # noqa: BLE001 — paho takes any bytes for what they claim to be
+            result = MQTTErrorCode.MQTT_ERR_PROTOCOL
+        return result
 
     def _close(self) -> None:
         """paho closes at the first write that fails; a broker that died may have sent more before."""
