@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from contracts.decoders.model import FUTURE, UNPARSABLE
+from contracts.decoders.model import AMBIGUOUS, FUTURE, UNPARSABLE
 
 AHEAD_MAX = timedelta(days=1)  # time zones taken for UTC stay below; a clock that is further off is wrong
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +39,16 @@ def device_time(value: Any, received: datetime) -> tuple[datetime, int]:
     if time - received > AHEAD_MAX:
         return received, FUTURE
     return time, 0
+
+
+def unix(seconds: float) -> datetime:
+    """ValueError or OverflowError where the calendar does not reach."""
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    """ValueError or OverflowError where the calendar does not reach."""
+    return moment + timedelta(seconds=seconds)
 
 
 def _parse(value: Any) -> datetime:
@@ -73,3 +84,15 @@ def _from_text(text: str) -> datetime:
     moment = datetime.fromisoformat(f"{date}T{clock}{second}{micros:0<7}{(zone or 'Z').upper()}")
     moment = moment.astimezone(UTC)
     return moment + timedelta(seconds=1) if leap else moment
+
+
+def from_local(local: datetime, zone: str) -> tuple[datetime, int]:
+    """What the clocks of a (known) zone mean by this time, which has none.
+
+    The first of the two where the clock is put back; flagged, as where it is put forward over it.
+    """
+    if zone == "UTC":
+        return local.replace(tzinfo=UTC), 0
+    there = local.replace(tzinfo=ZoneInfo(zone))
+    flags = AMBIGUOUS if there.utcoffset() != there.replace(fold=1).utcoffset() else 0
+    return there.astimezone(UTC), flags

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
-
-from pydantic import AfterValidator, Field
+from datetime import datetime
+from typing import Any
 
 from contracts.decoders.addressing import address, device_in
 from contracts.decoders.flatten import add, check_distinct, check_stored
 from contracts.decoders.json_text import is_echo, may_hold_nul, parse
-from contracts.decoders.model import AMBIGUOUS, FUTURE, Decoded, Example, Message, Reading, Reply, Sample
+from contracts.decoders.model import FUTURE, Decoded, Example, Message, Reading, Reply, Sample
 from contracts.decoders.presence import presence
-from contracts.decoders.settings import DecoderSettings, NumericStrings
-from contracts.decoders.times import AHEAD_MAX, device_time
+from contracts.decoders.settings import DecoderSettings, NumericStrings, TimeZone
+from contracts.decoders.times import AHEAD_MAX, device_time, from_local
 from contracts.failures import Unprocessable
 from contracts.topics import TOPIC_BYTES_MAX
 
@@ -26,27 +22,10 @@ REPLY_SUFFIX = "_reply"
 _ANSWER = b'{"result":0}'
 _CONTAINERS = ("paras", "data")
 _LOCAL = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
-_zones = lru_cache(maxsize=1)(available_timezones)
-
-
-def _known_zone(name: str) -> str:
-    if name not in _zones():
-        raise ValueError("no such time zone: names are like Europe/Berlin (IANA time zone database)")
-    return name
 
 
 class VmarkSettings(DecoderSettings):
-    time_zone: Annotated[
-        str,
-        Field(
-            title="Time zone",
-            description="Where the devices' clocks are set, for they send local times without a zone."
-            " A name of the IANA time zone database.",
-            examples=["UTC", "Europe/Berlin", "Asia/Shanghai"],
-            max_length=64,
-        ),
-        AfterValidator(_known_zone),
-    ] = "UTC"
+    time_zone: TimeZone = "UTC"
     numeric_strings: NumericStrings = False
 
 
@@ -129,18 +108,7 @@ def _time(value: Any, received: datetime, zone: str) -> tuple[datetime, int]:
     date, clock, fraction = found.groups()
     try:
         local = datetime.fromisoformat(f"{date}T{clock}.{fraction or '0':0<6}")
-        flags = 0
-        if zone == "UTC":
-            moment = local.replace(tzinfo=UTC)
-        else:
-            moment, flags = _from_local(local, zone)
+        moment, flags = from_local(local, zone)
     except (ValueError, OverflowError):
         return device_time(value, received)  # which finds that it is none
     return (received, FUTURE) if moment - received > AHEAD_MAX else (moment, flags)
-
-
-def _from_local(local: datetime, zone: str) -> tuple[datetime, int]:
-    """The first of the two where the clock is put back; flagged, as where it is put forward over it."""
-    there = local.replace(tzinfo=ZoneInfo(zone))
-    flags = AMBIGUOUS if there.utcoffset() != there.replace(fold=1).utcoffset() else 0
-    return there.astimezone(UTC), flags
