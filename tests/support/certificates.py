@@ -24,15 +24,17 @@ class Certificates:
     client_key: Path
 
 
-def make_certificates(folder: Path, *, valid_for: timedelta = timedelta(days=1)) -> Certificates:
-    """New keys at each call; `valid_for` may be negative, for expired ones."""
+def make_certificates(
+    folder: Path, *, valid_for: timedelta = timedelta(days=1), host: str = "localhost"
+) -> Certificates:
+    """New keys at each call; `valid_for` may be negative, for expired ones. `host` is what the server is named."""
     folder.mkdir(parents=True, exist_ok=True)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("test authority", authority_key, None, authority_key, timedelta(days=1))
     files = {"authority": authority.public_bytes(serialization.Encoding.PEM)}
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate(f"test {name}", key, authority, authority_key, valid_for)
+        certificate = _certificate(f"test {name}", key, authority, authority_key, valid_for, host)
         files[name] = certificate.public_bytes(serialization.Encoding.PEM)
         files[f"{name}_key"] = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -49,6 +51,7 @@ def _certificate(
     issuer: x509.Certificate | None,
     issuer_key: ec.EllipticCurvePrivateKey,
     valid_for: timedelta,
+    host: str = "localhost",
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -67,6 +70,8 @@ def _certificate(
         )
     )
     if issuer:
-        names = [x509.DNSName("localhost"), x509.IPAddress(ip_address(LOOPBACK))]
+        names: list[x509.GeneralName] = [x509.DNSName(host)]
+        if host == "localhost":
+            names.append(x509.IPAddress(ip_address(LOOPBACK)))
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
