@@ -7,6 +7,7 @@ import string
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,9 +28,11 @@ from contracts.integrations import (
     IntegrationDeleted,
     ReadSecret,
 )
+from contracts.links import LinkCall
 from contracts.messages import StoredMessage
 from deploy.local.nats import NatsServer
 from deploy.local.ports import LOOPBACK
+from runtime import rpc
 from runtime.event_log import Append, EventLog
 from runtime.pull import Pull
 from runtime.rpc import encode
@@ -111,6 +114,16 @@ class World:
         body = encode(what.request(organization=self.organization, actor="test", **request))
         reply = await self._clients["gateway"].request(what.subject, body, timeout=what.timeout_s)
         return json.loads(reply.data)
+
+    async def request(self, subject: str, body: bytes) -> Any:
+        """The same, of anything to any subject that the gateway may speak to."""
+        return json.loads((await self._clients["gateway"].request(subject, body, timeout=5)).data)
+
+    async def ask_link(self, what: LinkCall[Any, Any], link: str, **request: Any) -> Any:
+        """The answer of the link's owner, as the gateway gets it; raises its failure."""
+        asked = what.request(organization=self.organization, actor="test", integration=link, **request)
+        bus: Any = SimpleNamespace(client=self._clients["gateway"])
+        return await rpc.call(bus, what.at(self.organization, link), asked)
 
     async def stored(self, source: str) -> list[StoredMessage]:
         """All of a source's messages, as they stand in MESSAGES."""
