@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.decoders.cbor import Cbor
 from contracts.decoders.model import (
     AMBIGUOUS,
     FUTURE,
@@ -21,7 +22,9 @@ from contracts.decoders.model import (
     Stateful,
 )
 from contracts.decoders.raw import Raw
+from contracts.decoders.senml import Senml
 from contracts.decoders.standard import Standard
+from contracts.decoders.text import Text
 from contracts.decoders.vmark import Vmark
 from contracts.failures import Unprocessable
 
@@ -48,7 +51,9 @@ __all__ = [
     "reply",
 ]
 
-REGISTRY: dict[str, Decoder] = {decoder.name: decoder for decoder in (Standard(), Vmark(), Raw())}
+REGISTRY: dict[str, Decoder] = {
+    decoder.name: decoder for decoder in (Standard(), Vmark(), Senml(), Cbor(), Text(), Raw())
+}
 DEFAULT = Standard.name
 
 

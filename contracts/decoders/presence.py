@@ -16,14 +16,15 @@ OFFLINE_WORDS = frozenset({"offline", "disconnected", "down", "dead", "lost", "o
 _TIMES = ("timestamp", "ts", "time")
 
 
-def presence(message: Message, where: Address) -> Presence:
+def presence(message: Message, where: Address, content: Any = None) -> Presence:
     """`lwt` and `last-will` mean offline, whatever they carry. A `status` is what its word says.
 
-    A word that means neither is kept, and the device online: it just spoke.
+    A word that means neither is kept, and the device online: it just spoke. `content` is the payload, where
+    it was read already; else it is JSON or the bare word.
     """
-    content: Any = None
-    with suppress(Unprocessable):  # then it is the bare word
-        content = parse(message.payload)
+    if content is None:
+        with suppress(Unprocessable):
+            content = parse(message.payload)
     fields = content if type(content) is dict else {}
     device = where.device or device_in(fields, where)
     moment, flags = device_time(next(filter(None, map(fields.get, _TIMES)), None), message.received)

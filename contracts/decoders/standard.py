@@ -58,29 +58,27 @@ class Standard:
             return Decoded()
         if where.kind == "presence":
             return Decoded(presence=presence(message, where))
-        payload = message.payload
-        content = parse(payload)
-        if type(content) is dict:
-            if is_echo(content):
-                return Decoded()
-            samples = [_sample(content, where, message.received, settings)]
-        elif type(content) is list and any(type(item) is dict for item in content):
-            samples = _samples(content, where, message.received, settings)
-        else:
-            if content == []:
-                return Decoded()
-            readings: list[Reading] = []
-            add(readings, where.last, content, settings.numeric_strings)
-            samples = [Sample(named(where), message.received, 0, readings)]
-        if may_hold_nul(payload):
+        samples = samples_of(parse(message.payload), where, message.received, settings.numeric_strings)
+        if may_hold_nul(message.payload):
             for sample in samples:
                 check_stored(sample.readings)
         return Decoded(samples)
 
 
-def _samples(
-    items: list[Any], where: Address, received: datetime, settings: StandardSettings
-) -> list[Sample]:
+def samples_of(content: Any, where: Address, received: datetime, numeric_strings: bool) -> list[Sample]:
+    """What a parsed payload says, by the rules of Standard; NUL is not looked for."""
+    if type(content) is dict:
+        return [] if is_echo(content) else [_sample(content, where, received, numeric_strings)]
+    if type(content) is list and any(type(item) is dict for item in content):
+        return _samples(content, where, received, numeric_strings)
+    if content == []:
+        return []
+    readings: list[Reading] = []
+    add(readings, where.last, content, numeric_strings)
+    return [Sample(named(where), received, 0, readings)]
+
+
+def _samples(items: list[Any], where: Address, received: datetime, numeric_strings: bool) -> list[Sample]:
     """Many messages in one; all are read or none."""
     if len(items) > SAMPLES_MAX:
         raise Unprocessable("payload.too_many", f"over {SAMPLES_MAX} objects in one message")
@@ -91,20 +89,17 @@ def _samples(
             raise Unprocessable(
                 "payload.unsupported", "an array of objects and other values", field=str(index)
             )
-        samples.append(_sample(item, where, received, settings))
+        samples.append(_sample(item, where, received, numeric_strings))
         count += len(samples[-1].readings)
         if count > READINGS_MAX:
             raise Unprocessable("payload.too_many", f"over {READINGS_MAX} readings in one message")
     return samples
 
 
-def _sample(
-    content: dict[str, Any], where: Address, received: datetime, settings: StandardSettings
-) -> Sample:
+def _sample(content: dict[str, Any], where: Address, received: datetime, numeric_strings: bool) -> Sample:
     device = where.device or device_in(content, where)
     moment, flags = device_time(_own_time(content), received)
     readings: list[Reading] = []
-    numeric_strings = settings.numeric_strings
     nested = False
     new = tuple.__new__
     for key in CONTAINERS:

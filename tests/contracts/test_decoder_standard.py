@@ -230,7 +230,7 @@ def test_an_unknown_decoder_is_refused_with_the_names_of_the_known() -> None:
     with pytest.raises(Unprocessable) as raised:
         get("Standard")
     assert raised.value.code == "decoder.unknown"
-    assert "raw, standard" in raised.value.detail
+    assert "raw, senml" in raised.value.detail
 
 
 # presence

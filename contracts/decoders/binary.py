@@ -1,0 +1,40 @@
+"""Byte strings as texts, for they are no readings as they are."""
+
+from __future__ import annotations
+
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.failures import Unprocessable
+
+ByteStrings = Annotated[
+    Literal["hex", "base64", "refuse"],
+    Field(
+        title="Byte strings",
+        description="What becomes of a byte string: a text in hexadecimal or base64, or a dead letter.",
+        examples=["hex", "base64", "refuse"],
+    ),
+]
+
+
+def _refused(data: bytes) -> str:
+    raise Unprocessable("payload.unsupported", f"a byte string (of {len(data)} bytes) is no reading")
+
+
+_WAYS: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": lambda data: b64encode(data).decode(),
+    "refuse": _refused,
+}
+
+
+def as_text(wanted: str) -> Callable[[bytes], str]:
+    return _WAYS[wanted]
+
+
+def base64url(data: bytes) -> str:
+    """Without padding (RFC 4648 §5), as SenML writes data values."""
+    return urlsafe_b64encode(data).decode().rstrip("=")
