@@ -100,3 +100,9 @@ def parse_time(value: str) -> datetime:
     if "." in body:
         body, fraction = body.split(".")
     return datetime.fromisoformat(f"{body}.{fraction[:6]:0<6}+00:00")
+
+
+def parse_time_ns(value: str) -> int:
+    """The same in nanoseconds since 1970, as a pull's entries have it."""
+    body, _, fraction = value.rstrip("Z").partition(".")
+    return int(datetime.fromisoformat(f"{body}+00:00").timestamp()) * 1_000_000_000 + int(f"{fraction:0<9}")

@@ -57,8 +57,11 @@ async def run() -> None:
             batch_bytes_max=settings.batch_bytes_max,
             linger_messages=settings.linger_messages,
             linger_s=settings.linger_s,
+            days_kept=settings.messages_days,
         )
-        events = Projector(bus.client, pool, ActivityProjection(Partitions()), happened)
+        events = Projector(
+            bus.client, pool, ActivityProjection(Partitions()), happened, days_kept=settings.activity_days
+        )
         service.task(messages.run(), "messages")
         service.task(events.run(), "activity")
         service.health.add("messages", lambda: messages.trouble)

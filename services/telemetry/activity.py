@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from contracts import upcasts
+from contracts import subjects, upcasts
 from contracts.activity import ActivityRecorded
 from contracts.envelope import TRACEPARENT, Recorded
 from contracts.failures import Unprocessable
@@ -19,10 +19,15 @@ from services.telemetry import connections
 from services.telemetry.checkpoints import Session
 from services.telemetry.connections import Happening, credential_of, happening
 from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
 
 _log = log(part="activity")
+_KNOWN = (
+    "SELECT EXISTS (SELECT FROM activity a JOIN organizations o ON o.id = a.organization"
+    " WHERE o.name = $1 AND a.time = $2 AND a.sequence = $3 AND a.id = $4)"
+)
 COLUMNS = (
     "time",
     "sequence",
@@ -51,6 +56,7 @@ class Ready:
 class ActivityProjection:
     name = "activity"
     stream = ACTIVITY.name
+    subjects = subjects.ACTIVITY_ALL
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
@@ -123,6 +129,20 @@ class ActivityProjection:
 
     def links(self, ready: Ready) -> list[str]:
         return ready.links
+
+    async def known(self, connection: Session, found: Found) -> bool | None:
+        try:
+            recorded = upcasts.decode(
+                found.headers, found.data, subject=found.subject, sequence=found.sequence
+            )
+        except Unprocessable:
+            return None
+        if recorded is None or not isinstance(recorded.event, ActivityRecorded):
+            return None
+        organization = found.subject.split(".")[1]
+        return bool(
+            await connection.fetchval(_KNOWN, organization, recorded.time, found.sequence, recorded.id)
+        )
 
     def forget(self) -> None:
         self._dictionaries.forget()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import asyncpg
 
 from contracts import subjects
+from contracts.messages import stored
 from contracts.streams import MESSAGES
 from runtime.observe import span
 from runtime.pull import Entry
@@ -16,11 +19,16 @@ from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.decoding import Batch, is_hosted, project, unstorable
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
+from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
 from services.telemetry.retained import new_ones
 from services.telemetry.writing import DaysOfMetrics, Rows
 
+_KNOWN = (
+    "SELECT EXISTS (SELECT FROM messages m JOIN organizations o ON o.id = m.organization"
+    " WHERE o.name = $1 AND m.received_at = ANY($2::timestamptz[]) AND m.sequence = $3)"
+)
 MESSAGES_PREFIX = subjects.MESSAGES_ALL.removesuffix(">")
 SLICE = 200  # messages decoded at a time: 2 ms, and then others have their turn
 
@@ -37,6 +45,7 @@ class Ready:
 class MessagesProjection:
     name = "messages"
     stream = MESSAGES.name
+    subjects = subjects.MESSAGES_ALL
 
     def __init__(self, directory: Directory, dead_letters: DeadLetters, partitions: Partitions) -> None:
         self._directory = directory
@@ -107,6 +116,17 @@ class MessagesProjection:
 
     def links(self, ready: Ready) -> list[str]:
         return ready.batch.links
+
+    async def known(self, connection: Session, found: Found) -> bool | None:
+        received = [
+            datetime.fromtimestamp(found.time_ns // 1_000_000_000, UTC).replace(
+                microsecond=found.time_ns // 1000 % 1_000_000
+            )
+        ]
+        with suppress(KeyError, ValueError):  # what is not ours stands under the time of its storing
+            received.append(stored(found.subject, found.headers, b"", received[0]).received)
+        organization = found.subject.split(".")[2]
+        return bool(await connection.fetchval(_KNOWN, organization, received, found.sequence))
 
     def forget(self) -> None:
         self._dictionaries.forget()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
@@ -22,10 +23,11 @@ from runtime import jetstream
 from runtime.jetstream import ApiError
 from runtime.observe import log, meter, span
 from runtime.pull import Entry, Pull
-from services.telemetry import checkpoints
-from services.telemetry.checkpoints import Overtaken, Session
+from services.telemetry import checkpoints, parting
+from services.telemetry.checkpoints import Outdated, Overtaken, Session
 from services.telemetry.database import AWAY, UNSTORABLE
-from services.telemetry.place import Checkpoint, place
+from services.telemetry.parting import Found
+from services.telemetry.place import Change, Checkpoint, place
 
 _log = log(part="projector")
 _batch = meter.create_histogram(
@@ -45,6 +47,7 @@ class Projection(Protocol[BatchT]):
 
     name: str
     stream: str
+    subjects: str  # of the messages that rows are made of
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> BatchT: ...
 
@@ -62,6 +65,10 @@ class Projection(Protocol[BatchT]):
 
     def links(self, batch: BatchT) -> list[str]:
         """Traceparents of what is in it."""
+        ...
+
+    async def known(self, connection: Session, found: Found) -> bool | None:
+        """Whether rows of this very message are stored; None where nothing is made of such messages."""
         ...
 
     def forget(self) -> None:
@@ -87,11 +94,13 @@ class Projector(Generic[BatchT]):
         batch_bytes_max: int = 16 * 1024 * 1024,
         linger_messages: int = 200,
         linger_s: float = 0.004,
+        days_kept: int = 30,
     ) -> None:
         self._client, self._pool, self._projection = client, pool, projection
         self._happened = happened
         self._messages_max, self._bytes_max = batch_messages_max, batch_bytes_max
         self._linger_messages, self._linger_s = linger_messages, linger_s
+        self._kept = timedelta(days=days_kept)
         self.trouble: str | None = "starting"
         self.pending = 0
         self._place: Checkpoint | None = None
@@ -117,6 +126,8 @@ class Projector(Generic[BatchT]):
                 _log.info("another replica works here: standing by", **self._labels)
                 await self._stand_by()
                 failures = 0
+            except Outdated:
+                _log.info("rows were changed: what was remembered of them is read again", **self._labels)
             except StreamChanged as change:
                 _log.warning("the stream changed while it was read", error=str(change), **self._labels)
             except (*AWAY, Unavailable, ApiError) as error:
@@ -167,7 +178,7 @@ class Projector(Generic[BatchT]):
                 if committing is not None:
                     await committing
                 committing = asyncio.create_task(self._commit(prepared, entries, at))
-                at = at._replace(sequence=entries[-1].sequence)
+                at = _behind(at, entries)
                 self.pending = entries[-1].pending
         finally:
             if committing is not None:
@@ -212,11 +223,11 @@ class Projector(Generic[BatchT]):
         name = self._projection.name
         with span(f"project {name}", links=self._projection.links(batch), messages=len(entries)) as current:
             async with self._pool.acquire() as connection, connection.transaction():
-                await checkpoints.advance(connection, name, at, entries[-1].sequence)
+                await checkpoints.advance(connection, name, at, entries[-1].sequence, entries[-1].time_ns)
                 rows = await self._projection.write(connection, batch)
             current.set_attribute("rows", rows)
         self._projection.committed(batch)
-        self._place = at._replace(sequence=entries[-1].sequence)
+        self._place = _behind(at, entries)
         _commit.record(time.perf_counter() - started, self._labels)
         _batch.record(len(entries), self._labels)
         _rows.add(rows, self._labels)
@@ -231,32 +242,57 @@ class Projector(Generic[BatchT]):
             if held is None:
                 start = max(state.first, 1)
                 return await checkpoints.begin_epoch(connection, name, stream, state.created, start - 1, None)
-            found = place(held, state.created, state.first, state.last)
-            details = {"stream": stream, "projection": name, "epoch": held.epoch, "sequence": held.sequence}
+            found = place(held, state.created, state.first, state.last, await self._time_of(held.sequence))
             if found.change != "none":
-                _log.error(
-                    "the stream is not the one that was read",
-                    change=found.change,
-                    start=found.start,
-                    **details,
-                )
-                summary = f"{stream} was {found.change}: reading begins anew at {found.start}"
-                await self._happened("log.epoch_changed", summary, {**details, "start": found.start})
-                return await checkpoints.begin_epoch(
-                    connection, name, stream, state.created, found.start - 1, held
-                )
+                self.trouble = f"{stream} was {found.change}: looking for what it shares with what is stored"
+                return await self._begin_again(connection, held, state, found.change)
             if found.trimmed:
                 await self._trimmed(held, found.start, found.trimmed)
-                await checkpoints.advance(connection, name, held, found.start - 1)
-                return held._replace(sequence=found.start - 1)
+                await checkpoints.advance(connection, name, held, found.start - 1, None)
+                return held._replace(sequence=found.start - 1, time_ns=None)
             return held
+
+    async def _begin_again(
+        self, connection: Session, held: Checkpoint, state: jetstream.StreamState, change: Change
+    ) -> Checkpoint:
+        """Behind the last message that the stream and the rows have in common: nothing is stored twice."""
+        name, stream = self._projection.name, self._projection.stream
+        first = max(state.first, 1)
+        since = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - self._kept
+        common = await parting.last_common(
+            self._client,
+            stream,
+            self._projection.subjects,
+            first,
+            min(state.last, held.sequence),
+            lambda found: self._projection.known(connection, found),
+            int(since.timestamp()) * 1_000_000_000,
+        )
+        behind, time_ns = (first - 1, None) if common is None else (common.sequence, common.time_ns)
+        begun = await checkpoints.begin_epoch(
+            connection, name, stream, state.created, behind, held, change, time_ns
+        )
+        details = {"stream": stream, "projection": name, "epoch": held.epoch, "sequence": held.sequence}
+        details |= {"change": change, "start": behind + 1, "new_epoch": begun.epoch}
+        _log.error("the stream is not the one that was read", **details)
+        summary = f"{stream} was {change}: reading goes on at {behind + 1}, in epoch {begun.epoch}"
+        if held.sequence > behind:
+            summary += f"; what was stored of {behind + 1} to {held.sequence} is in the database only"
+        await self._happened("log.epoch_changed", summary, details)
+        return begun
+
+    async def _time_of(self, sequence: int) -> int | None:
+        found = await parting.at(self._client, self._projection.stream, sequence) if sequence else None
+        return None if found is None else found.time_ns
 
     async def _check_stream(self) -> None:
         """Behind each restart of the pull: sequences are counted in the stream that we think of."""
         state = await jetstream.stream_state(self._client, self._projection.stream)
-        assert self._place is not None
-        if state.created != self._place.created or state.last < self._place.sequence:
-            raise StreamChanged(f"{self._projection.stream}: created {state.created}, last {state.last}")
+        held = self._place
+        assert held is not None
+        now = place(held, state.created, state.first, state.last, await self._time_of(held.sequence))
+        if now.change != "none":
+            raise StreamChanged(f"{self._projection.stream}: {now.change}, created {state.created}")
 
     async def _look_for_gaps(self, at: Checkpoint, entries: list[Entry]) -> None:
         missing = entries[-1].sequence - at.sequence - len(entries)
@@ -269,3 +305,7 @@ class Projector(Generic[BatchT]):
         _log.error("the stream let messages go before they were read", start=start, **details)
         summary = f"{stream} let {count} messages go before they were read"
         await self._happened("log.trimmed", summary, {**details, "sequence": held.sequence})
+
+
+def _behind(at: Checkpoint, entries: list[Entry]) -> Checkpoint:
+    return at._replace(sequence=entries[-1].sequence, time_ns=entries[-1].time_ns)
