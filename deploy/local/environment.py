@@ -87,8 +87,8 @@ def services(
         "ingest": {
             "DEVICES_NATS_SEED": nats.seeds.devices["ingest"],
             **_hosted_mqtt(nats),
-            # On one's own machine the brokers to connect are on this network.
-            "ALLOW_PRIVATE_ADDRESSES": "true",
+            # Brokers on this machine may be connected to, and nothing else that is near.
+            "ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         },
         "gateway": {
             "HTTP_HOST": LOOPBACK,

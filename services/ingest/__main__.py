@@ -18,6 +18,7 @@ from services.ingest.drops import Drops
 from services.ingest.hosted import HostedQos0
 from services.ingest.hosted_mosquitto import hosted_link
 from services.ingest.manager import Manager
+from services.ingest.network import Network
 from services.ingest.probe import Probe
 from services.ingest.publish import HostedConnection, Publisher
 from services.ingest.routing import Routing
@@ -45,6 +46,7 @@ async def run() -> None:
 
         # Names are resolved in threads: a slow name server must not hold up all links.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
+        network = Network(settings.policy)
         writer = LogWriter(client)
         service.task(writer.run(), "link writer")
         routing = Routing(client)
@@ -55,7 +57,7 @@ async def run() -> None:
             drops,
             routing,
             inflight_max=settings.link_inflight_max,
-            allow_private=settings.allow_private_addresses,
+            network=network,
         )
         routing.serve(GET_STATUS, manager.status)
         service.task(manager.run(), "links")
@@ -70,7 +72,7 @@ async def run() -> None:
 
         async def test(request: TestConnection) -> ConnectionTested:
             password = await secrets.of_test(service.bus, request)
-            return await Probe(request, password, allow_private=settings.allow_private_addresses).run()
+            return await Probe(request, password, network).run()
 
         rpc.serve(service.bus.broker, TEST_CONNECTION, test, queue=NAME)
         rpc.serve(service.bus.broker, PUBLISH, Publisher(manager, hosted, activity).publish, queue=NAME)

@@ -27,6 +27,8 @@ from services.ingest.frames import Incoming
 from services.ingest.lease import Lease
 from services.ingest.link import Link
 from services.ingest.links import Key, Wanted
+from services.ingest.network import Network
+from services.ingest.policy import ANYTHING
 from services.ingest.recall import recall
 from services.ingest.session import Session
 from services.ingest.settings import Settings
@@ -97,7 +99,7 @@ def hosted_link(bus: Bus, settings: Settings, writer: LogWriter, activity: Activ
         bridge=bridge,
         read_password=password,
         activity=activity,
-        allow_private=True,  # the operator's own address
+        network=Network(ANYTHING),  # the operator's own address
         # Our own broker: tried every half second. While we are away, a crash of it can lose a message (ADR 8).
         attempts_counted=0,
     )

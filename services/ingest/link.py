@@ -15,10 +15,11 @@ from contracts.failures import Failure, Refused, Unavailable
 from contracts.links import LinkStatus
 from runtime.activity import ActivityLog
 from runtime.observe import log
-from services.ingest import backoff, metrics, network
+from services.ingest import backoff, metrics
 from services.ingest.bridge import Bridge
 from services.ingest.lease import Lease
 from services.ingest.links import Wanted
+from services.ingest.network import Network
 from services.ingest.routing import Routing
 from services.ingest.session import Identity, Session
 
@@ -46,7 +47,7 @@ class Link:
         bridge: Callable[[], Awaitable[Bridge]],
         read_password: Callable[[Wanted], Awaitable[str | None]],
         activity: ActivityLog,
-        allow_private: bool,
+        network: Network,
         routing: Routing | None = None,
         attempts_counted: int = 10,
     ) -> None:
@@ -59,7 +60,7 @@ class Link:
         self._bridge_before: Bridge | None = None
         self._read_password = read_password
         self._activity = activity
-        self._allow_private = allow_private
+        self._network = network
         self._attempts_counted = attempts_counted
         self._password: str | None = None
         self._state: State = "connecting"
@@ -121,9 +122,7 @@ class Link:
         """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
         wanted = self.wanted
         try:
-            addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
-            network.check(wanted.settings.host, addresses, allow_private=self._allow_private)
-            connection = await network.connect(addresses, wanted.settings.port)
+            connection = await self._network.reach(wanted.settings.host, wanted.settings.port)
             # The secret is erased with the integration: the password is the one of the last connection.
             identity = Identity(wanted.client_id, self._password, clean=True)
             async with Session(connection, wanted.settings, identity, lambda _, __: None):
@@ -171,9 +170,7 @@ class Link:
         """One connection, from its beginning to its end."""
         wanted = self.wanted
         self._password = await self._read_password(wanted)
-        addresses = await network.resolve(wanted.settings.host, wanted.settings.port)
-        network.check(wanted.settings.host, addresses, allow_private=self._allow_private)
-        connection = await network.connect(addresses, wanted.settings.port)
+        connection = await self._network.reach(wanted.settings.host, wanted.settings.port)
         identity = Identity(wanted.client_id, self._password, clean=False)
         async with Session(connection, wanted.settings, identity, bridge.take) as session:
             await self._subscribe(session)

@@ -20,6 +20,7 @@ from services.ingest.drops import Drops
 from services.ingest.lease import Lease
 from services.ingest.link import Link
 from services.ingest.links import Key, Links, Wanted, evolve
+from services.ingest.network import Network
 from services.ingest.recall import recall
 from services.ingest.routing import Routing
 
@@ -40,11 +41,11 @@ class Manager:
         routing: Routing,
         *,
         inflight_max: int,
-        allow_private: bool,
+        network: Network,
     ) -> None:
         self._bus, self._writer, self._activity, self._drops = bus, writer, activity, drops
         self._routing = routing
-        self._inflight_max, self._allow_private = inflight_max, allow_private
+        self._inflight_max, self._network = inflight_max, network
         self._owner = os.urandom(12).hex().encode()
         self._wanted: Links = {}
         self._links: dict[Key, tuple[Link, asyncio.Task[None]]] = {}
@@ -128,7 +129,7 @@ class Manager:
             bridge=bridge,
             read_password=partial(secrets.of_link, self._bus),
             activity=self._activity,
-            allow_private=self._allow_private,
+            network=self._network,
             routing=self._routing,
         )
         task = asyncio.create_task(link.run(), name=f"link {integration}")

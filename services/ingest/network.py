@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from contracts.failures import Refused, Unavailable
-from services.ingest.policy import ANYTHING, Policy
+from services.ingest.policy import Policy
 
 RESOLVE_S = 4.0
 CONNECT_S = 5.0
@@ -95,16 +95,3 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, socket.gaierror):
         return os.strerror(error.errno)  # an event loop's own text names the call, not the reason
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-# Until every caller holds a Network.
-async def resolve(host: str, port: int) -> list[str]:
-    return await Network(ANYTHING).resolve(host, port)
-
-
-def check(host: str, addresses: list[str], *, allow_private: bool) -> None:
-    Network(ANYTHING if allow_private else Policy()).check(host, addresses)
-
-
-async def connect(addresses: list[str], port: int) -> socket.socket:
-    return await Network(ANYTHING).connect(addresses, port)

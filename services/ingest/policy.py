@@ -87,12 +87,3 @@ def not_public(address: Address) -> str | None:
 
 def _within(address: Address, held: tuple[AnyNetwork, ...]) -> bool:
     return any(address.version == network.version and address in network for network in held)
-
-
-# Until every caller holds a Policy.
-def forbidden(address: Address) -> str | None:
-    return Policy().forbidden(address)
-
-
-def first_forbidden(addresses: list[str]) -> tuple[str, str] | None:
-    return Policy().first_forbidden(addresses)

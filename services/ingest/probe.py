@@ -12,8 +12,8 @@ from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.failures import Failure, Refused, Unavailable
 from contracts.integrations import ConnectionTested, Step, TestConnection
-from services.ingest import network
 from services.ingest.frames import Incoming
+from services.ingest.network import Network
 from services.ingest.session import Identity, Session
 
 BOUND_S = 10.0
@@ -38,11 +38,11 @@ class StepFailed(Exception):
 class Probe:
     """One test. Its client id is its own, so that it never takes over a link's session."""
 
-    def __init__(self, request: TestConnection, password: str | None, *, allow_private: bool) -> None:
+    def __init__(self, request: TestConnection, password: str | None, network: Network) -> None:
         self._settings: BrokerSettings = request.settings
         self._topics: tuple[TopicFilter, ...] = request.topics or DEFAULT_TOPICS
         self._identity = Identity(f"hmq-test-{os.urandom(5).hex()}", password, clean=True)
-        self._allow_private = allow_private
+        self._network = network
         self._steps: list[Step] = []
         self._begun = time.monotonic()
         self._name: StepName = "dns"
@@ -63,15 +63,15 @@ class Probe:
     async def _all_steps(self) -> None:
         settings = self._settings
         self._begin("dns")
-        addresses = await network.resolve(settings.host, settings.port)
+        addresses = await self._network.resolve(settings.host, settings.port)
         self._passed(f"{settings.host} is {', '.join(addresses)}")
 
         self._begin("address")
-        network.check(settings.host, addresses, allow_private=self._allow_private)
+        self._network.check(settings.host, addresses)
         self._passed("every address may be connected to")
 
         self._begin("tcp")
-        connection = await network.connect(addresses, settings.port)
+        connection = await self._network.connect(addresses, settings.port)
         self._passed(f"connected to {connection.getpeername()[0]} port {settings.port}")
 
         self._begin("mqtt")

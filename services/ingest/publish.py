@@ -19,9 +19,11 @@ from contracts.subjects import HOSTED
 from contracts.topics import check_topic
 from runtime.activity import ActivityLog
 from runtime.observe import log
-from services.ingest import backoff, metrics, network
+from services.ingest import backoff, metrics
 from services.ingest.links import Key
 from services.ingest.manager import Manager
+from services.ingest.network import Network
+from services.ingest.policy import ANYTHING
 from services.ingest.session import Identity, Session
 
 _log = log(part="publish")
@@ -56,8 +58,7 @@ class HostedConnection:
 
     async def _connect(self) -> None:
         settings = self._settings
-        addresses = await network.resolve(settings.host, settings.port)
-        connection = await network.connect(addresses, settings.port)
+        connection = await Network(ANYTHING).reach(settings.host, settings.port)
         async with Session(connection, settings, self._identity, lambda _, __: None) as session:
             self.session = session
             try:

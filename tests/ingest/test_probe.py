@@ -112,7 +112,7 @@ async def test_a_private_address_is_refused_where_tenants_are_strangers(
     world: World, own_nats: NatsServer, ingest: Service, run_service: RunService
 ) -> None:
     ingest.process.stop()
-    strict = run_service("ingest", own_nats, ALLOW_PRIVATE_ADDRESSES="false")
+    strict = run_service("ingest", own_nats, ALLOWED_NETWORKS="")
     try:
         for host in ("127.0.0.1", "localhost", "127.1", "0x7f000001", "0", "169.254.169.254", "[::1]"):
             result = await probe(world, 1883, host.strip("[]"))
