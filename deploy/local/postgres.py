@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from deploy.local.ports import LOOPBACK
 from deploy.local.process import Process, ProcessFailed
@@ -34,6 +35,10 @@ SETTINGS = {
 
 READY_TIMEOUT_S = 120
 """After a crash the server first replays its WAL, up to max_wal_size of it."""
+
+FORMER_IN_USE = "is still in use"
+CHILDREN_GO_S = 30.0
+"""Children of a killed server end by themselves once they notice; on a busy machine that takes a while."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,20 @@ class Postgres:
         fresh = not self._data.exists()
         if fresh:
             self._initialize()
-        self.process.start()
-        self.process.await_ready(self._ready, timeout_s=READY_TIMEOUT_S)
+        self._start_once_the_former_is_gone()
         self._set_up()
+
+    def _start_once_the_former_is_gone(self) -> None:
+        """After a SIGKILL the former server's children hold its memory until they notice: a moment, or seconds."""
+        patience = monotonic() + CHILDREN_GO_S
+        while True:
+            self.process.start()
+            try:
+                return self.process.await_ready(self._ready, timeout_s=READY_TIMEOUT_S)
+            except ProcessFailed as failure:
+                if FORMER_IN_USE not in str(failure) or monotonic() > patience:
+                    raise
+            sleep(0.2)
 
     def stop(self) -> None:
         """Fast shutdown."""

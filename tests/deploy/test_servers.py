@@ -2,10 +2,12 @@
 
 import json
 import stat
+import threading
 import urllib.request
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -14,7 +16,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from deploy.local.nats import NatsServer
 from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import DatabaseUrls, Postgres
+from deploy.local.postgres import FORMER_IN_USE, DatabaseUrls, Postgres
 from deploy.local.secrets import Secrets
 from tests.conftest import MakeMosquitto, MakeNats
 from tests.support.clients import devices_client, mqtt_client, platform_client, platform_mqtt_client
@@ -115,6 +117,21 @@ async def test_postgres_comes_back_after_kill_9_with_what_was_committed(
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("SELECT n FROM held") == 1
     await connection.close()
+
+
+def test_postgres_waits_for_the_children_that_a_killed_one_left(postgres_server: Postgres) -> None:
+    walwriter = postgres_server.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+    child = psutil.Process(int(walwriter))
+    child.suspend()
+    postgres_server.kill()
+    waker = threading.Timer(1.5, child.resume)
+    waker.start()
+    try:
+        postgres_server.start()
+    finally:
+        waker.join()
+    assert postgres_server.sql("SELECT 1") == "1"
+    assert FORMER_IN_USE in postgres_server.process.log.read_text()
 
 
 async def test_mosquitto_keeps_a_session_through_kill_9(mosquitto: MakeMosquitto) -> None:
