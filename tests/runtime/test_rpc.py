@@ -1,5 +1,6 @@
 """Calls between services on the real server: answers, failures with their family, defects, silence."""
 
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,16 +26,19 @@ class Answer(Model):
     secret: SecretStr = SecretStr("")
 
 
-DOUBLE = Call("query.credentials.double", Ask, Answer)
+def doubling() -> Call[Ask, Answer]:
+    """A subject of its own: the server may still have the last test's subscription for a moment."""
+    return Call(f"query.credentials.double-{uuid.uuid4().hex}", Ask, Answer)
 
 
 async def test_an_answer_comes_back_with_its_secrets(gateway_bus: Bus, credentials_bus: Bus) -> None:
     async def double(ask: Ask) -> Answer:
         return Answer(number=ask.number * 2, secret=ask.secret)
 
-    rpc.serve(credentials_bus.broker, DOUBLE, double, queue="credentials")
+    call = doubling()
+    rpc.serve(credentials_bus.broker, call, double, queue="credentials")
     await credentials_bus.start()
-    answer = await rpc.call(gateway_bus, DOUBLE, Ask(number=21, secret=SecretStr("s")))
+    answer = await rpc.call(gateway_bus, call, Ask(number=21, secret=SecretStr("s")))
     assert (answer.number, answer.secret.get_secret_value()) == (42, "s")
 
 
@@ -52,10 +56,11 @@ async def test_a_failure_crosses_with_family_code_and_field(
     async def refuse(_: Ask) -> Answer:
         raise failure
 
-    rpc.serve(credentials_bus.broker, DOUBLE, refuse, queue="credentials")
+    call = doubling()
+    rpc.serve(credentials_bus.broker, call, refuse, queue="credentials")
     await credentials_bus.start()
     with pytest.raises(type(failure)) as caught:
-        await rpc.call(gateway_bus, DOUBLE, Ask(number=1))
+        await rpc.call(gateway_bus, call, Ask(number=1))
     assert caught.value.as_dict() == failure.as_dict()
 
 
@@ -65,10 +70,11 @@ async def test_a_defect_is_answered_without_its_details(
     async def broken(_: Ask) -> Answer:
         raise ZeroDivisionError("the password is hunter2")
 
-    rpc.serve(credentials_bus.broker, DOUBLE, broken, queue="credentials")
+    call = doubling()
+    rpc.serve(credentials_bus.broker, call, broken, queue="credentials")
     await credentials_bus.start()
     with pytest.raises(Unavailable) as caught:
-        await rpc.call(gateway_bus, DOUBLE, Ask(number=1))
+        await rpc.call(gateway_bus, call, Ask(number=1))
     assert caught.value.code == "internal"
     assert "hunter2" not in str(caught.value)
 
@@ -175,10 +181,11 @@ async def test_a_trace_goes_along_with_a_call(gateway_bus: Bus, credentials_bus:
         return Answer(number=ask.number)
 
     observe.set_up("test")
-    rpc.serve(credentials_bus.broker, DOUBLE, look, queue="credentials")
+    call = doubling()
+    rpc.serve(credentials_bus.broker, call, look, queue="credentials")
     await credentials_bus.start()
     with observe.span("caller") as current:
-        await rpc.call(gateway_bus, DOUBLE, Ask(number=1))
+        await rpc.call(gateway_bus, call, Ask(number=1))
     assert seen[0] is not None
     assert seen[0].split("-")[1] == format(current.get_span_context().trace_id, "032x")
 
