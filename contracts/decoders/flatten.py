@@ -55,11 +55,17 @@ def _text(name: str, value: str, numeric_strings: bool) -> Value:
         raise Unprocessable(
             "value.too_large", f"a text has at most {TEXT_CHARS_MAX} characters", field=name[:80]
         )
-    if not numeric_strings or not _NUMBER.fullmatch(value):
-        return value
-    if value.removeprefix("-").isdigit() and INT_MIN <= int(value) <= INT_MAX:
-        return int(value)
-    return _double(name, value)
+    number = number_in(name, value) if numeric_strings else None
+    return value if number is None else number
+
+
+def number_in(name: str, text: str) -> float | int | None:
+    """The number that a (bounded) text of a metric is; None where it is none."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    if text.removeprefix("-").isdigit() and INT_MIN <= int(text) <= INT_MAX:
+        return int(text)
+    return _double(name, text)
 
 
 def _double(name: str, value: int | str) -> float:
