@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.decoders.cbor import Cbor
+from contracts.decoders.custom import Custom
 from contracts.decoders.model import (
     AMBIGUOUS,
     FUTURE,
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 REGISTRY: dict[str, Decoder] = {
-    decoder.name: decoder for decoder in (Standard(), Vmark(), Senml(), Cbor(), Text(), Raw())
+    decoder.name: decoder for decoder in (Standard(), Vmark(), Custom(), Senml(), Cbor(), Text(), Raw())
 }
 DEFAULT = Standard.name
 
