@@ -43,7 +43,7 @@ def split(data: bytes, skip: int, *, five: bool) -> Split:
     position, end_of_data = min(skip, len(data)), len(data)
     skip -= position
     while position < end_of_data:
-        length, body = _remaining_length(data, position + 1)
+        length, body = remaining_length(data, position + 1)
         if body < 0:
             break
         end = body + length
@@ -66,8 +66,10 @@ def split(data: bytes, skip: int, *, five: bool) -> Split:
     return messages, others, data[position:], skip
 
 
-def _remaining_length(data: bytes, position: int) -> tuple[int, int]:
-    """The length and where the body begins; −1 where its bytes have not all arrived."""
+def remaining_length(data: bytes, position: int) -> tuple[int, int]:
+    """A length as a packet and its properties have one (5 §1.5.5), and where what it counts begins; −1 where its
+    bytes have not all arrived.
+    """
     length, shift = 0, 0
     for index in range(position, min(position + 4, len(data))):
         byte = data[index]
@@ -93,7 +95,7 @@ def _publish(command: int, data: bytes, at: int, end: int | None, length: int, *
     mid = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
     traceparent = None
     if five and end is not None:
-        properties, begin = _remaining_length(data, start)
+        properties, begin = remaining_length(data, start)
         start = begin + properties
         if begin < 0 or start > end:
             raise Malformed
