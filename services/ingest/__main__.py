@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 
-from contracts.integrations import PUBLISH, TEST_CONNECTION, ConnectionTested, TestConnection
+from contracts.connection_test import TEST_CONNECTION
+from contracts.integrations import PUBLISH
 from contracts.links import GET_STATUS
 from runtime import rpc
 from runtime.activity import ActivityLog
@@ -13,13 +15,13 @@ from runtime.bus import connect_client
 from runtime.log_writer import LogWriter
 from runtime.service import Service, main, started
 from runtime.settings import load
-from services.ingest import secrets
+from services.ingest.commands import Commands
+from services.ingest.connection_tests import ConnectionTests
 from services.ingest.drops import Drops
 from services.ingest.hosted import HostedQos0
 from services.ingest.hosted_mosquitto import hosted_link
 from services.ingest.manager import Manager
 from services.ingest.network import Network
-from services.ingest.probe import Probe
 from services.ingest.publish import HostedConnection, Publisher
 from services.ingest.routing import Routing
 from services.ingest.settings import Settings
@@ -69,12 +71,12 @@ async def run() -> None:
             settings.hosted_mqtt_password.get_secret_value(),
         )
         service.task(hosted.run(), "hosted connection")
+        commands = Commands(client, manager, hosted, activity, os.urandom(12).hex().encode())
+        service.task(commands.run(), "commands")
+        service.health.add("commands", lambda: None if commands.ready else "commands are being read")
 
-        async def test(request: TestConnection) -> ConnectionTested:
-            password = await secrets.of_test(service.bus, request)
-            return await Probe(request, password, network).run()
-
-        rpc.serve(service.bus.broker, TEST_CONNECTION, test, queue=NAME)
+        tests = ConnectionTests(service.bus, manager, network)
+        rpc.serve_with_steps(service.bus.broker, TEST_CONNECTION, tests.test, queue=NAME)
         rpc.serve(service.bus.broker, PUBLISH, Publisher(manager, hosted, activity).publish, queue=NAME)
         await service.bus.broker.start()
         await service.run()
