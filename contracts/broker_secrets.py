@@ -7,35 +7,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, Tag, TypeAdapter
 
+from contracts.broker_base import Tls
+from contracts.broker_providers import AwsIotSettings, AzureIotSettings
 from contracts.broker_settings import (
     BY_AUTH,
-    Auth,
-    AwsIotSettings,
-    AzureIotSettings,
     BrokerSettings,
     CertificateSettings,
     OpenSettings,
     PasswordSettings,
-    Tls,
     broker_settings,
 )
 from contracts.calls import Model
 
-# Which secrets belong to an auth, and which of them it cannot do without.
-SECRETS: Mapping[Auth, tuple[str, ...]] = {
-    "none": (),
-    "password": ("password", "client_key"),
-    "client_certificate": ("client_key",),
-    "aws_iot": ("client_key",),
-    "azure_sas": ("shared_access_key",),
-}
-NEEDED: Mapping[Auth, tuple[str, ...]] = {
-    "none": (),
-    "password": (),
-    "client_certificate": ("client_key",),
-    "aws_iot": ("client_key",),
-    "azure_sas": ("shared_access_key",),
-}
 # Where a caller writes a secret.
 FIELDS: Mapping[str, str] = {
     "password": "settings.password",
@@ -56,6 +39,17 @@ class TlsWithKey(Tls):
 
 def _default_tls(earlier: dict[str, Any]) -> TlsWithKey | None:
     return TlsWithKey() if earlier.get("protocol") in ("mqtts", "wss") else None
+
+
+def secrets_allowed(settings: BrokerSettings) -> tuple[str, ...]:
+    """Which secrets belong to these settings."""
+    own = {"password": ("password",), "azure_sas": ("shared_access_key",)}.get(settings.auth, ())
+    return (*own, "client_key") if settings.client_certificate is not None else own
+
+
+def secrets_needed(settings: BrokerSettings) -> tuple[str, ...]:
+    """Which of them it cannot do without: some brokers take a user name alone."""
+    return tuple(name for name in secrets_allowed(settings) if name != "password")
 
 
 class _Secrets(Model):

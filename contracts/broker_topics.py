@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from contracts.broker_settings import AwsIotSettings, AzureIotSettings, BrokerSettings
+from contracts.broker_providers import AwsIotSettings, AzureIotSettings
+from contracts.broker_settings import BrokerSettings
 from contracts.calls import Model
 from contracts.failures import Refused
 from contracts.topics import check_filter, check_topic, covers

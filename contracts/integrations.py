@@ -92,6 +92,33 @@ class GetIntegration(Request):
     id: str
 
 
+class CertificateFacts(Model):
+    """What a certificate says to everybody; `fingerprint` is SHA-256, `key` its type (`EC P-256`)."""
+
+    subject: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    key: str
+
+
+class SettingsWarning(Model):
+    """Something that works and should not stay so."""
+
+    code: Literal[
+        "tls.unverified",
+        "password.in_clear",
+        "certificate.expired",
+        "certificate.expiring",
+        "certificate.not_for_clients",
+        "ca.expired",
+        "ca.no_authority",
+    ]
+    field: str
+    detail: str
+
+
 class IntegrationView(Model):
     id: str
     name: str
@@ -101,6 +128,9 @@ class IntegrationView(Model):
     topics: tuple[TopicFilter, ...] = ()
     decoder: DecoderChoice = DecoderChoice()
     created_at: datetime
+    client_certificate: CertificateFacts | None = None
+    ca_certificates: tuple[CertificateFacts, ...] = ()
+    warnings: tuple[SettingsWarning, ...] = ()
 
 
 class ReadSecret(Model):

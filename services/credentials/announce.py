@@ -19,11 +19,16 @@ from contracts.credentials import (
     CredentialRotated,
 )
 from contracts.envelope import Event, Recorded
-from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.integrations import (
+    HostedIntegrationChanged,
+    IntegrationChanged,
+    IntegrationCreated,
+)
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.organizations import ApiKeyIssued, OrganizationCreated
 from contracts.subjects import Entity
 from runtime.activity import ActivityLog
+from services.credentials import broker_facts
 
 # Below the stream's duplicate window of two minutes: what is announced again is told by its id.
 RECENT = timedelta(seconds=90)
@@ -65,12 +70,11 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             details = {"fingerprint": event.fingerprint, "subject": event.subject}
         case CredentialRevoked(reason=reason):
             summary = reason
-        case (
-            IntegrationCreated(name=name, settings=settings)
-            | IntegrationChanged(name=name, settings=settings)
-        ):
-            summary, details = name, {"host": settings.host, "port": settings.port}
-        case IntegrationDeleted() | _:
+        case IntegrationCreated() | IntegrationChanged():
+            summary, details = _integration(event)
+        case HostedIntegrationChanged(name=name, decoder=decoder):
+            summary, details = name, {"decoder": decoder.name}
+        case _:
             pass
     return ActivityRecorded(
         kind=event.type,
@@ -79,3 +83,16 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
         device_id=device,
         details=details,
     )
+
+
+def _integration(event: IntegrationCreated | IntegrationChanged) -> tuple[str, dict[str, Any]]:
+    settings = event.settings
+    details: dict[str, Any] = {
+        "protocol": settings.protocol,
+        "host": settings.host,
+        "port": settings.port,
+        "auth": settings.auth,
+    }
+    if settings.tls is None or settings.tls.verify:
+        return event.name, details
+    return f"{event.name}: {broker_facts.UNVERIFIED}", {**details, "verify": False}

@@ -1,4 +1,4 @@
-"""What may happen to organizations, API keys, credentials and integrations: pure.
+"""What may happen to organizations, API keys and credentials: pure. Integrations: `integration_decider`.
 
 `decide_…(command, held, …) -> events`. Ids, secrets and the time come in as arguments; asking again for what
 is so already gives no event.
@@ -6,22 +6,12 @@ is so already gives no event.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from contracts.credentials import CredentialIssued, CredentialRevoked, IssueCredential, RevokeCredential
 from contracts.envelope import Event
 from contracts.failures import Refused
-from contracts.integrations import (
-    HOSTED,
-    ChangeIntegration,
-    CreateIntegration,
-    DeleteIntegration,
-    IntegrationChanged,
-    IntegrationCreated,
-    IntegrationDeleted,
-)
 from contracts.organizations import (
     ALL_SCOPES,
     ApiKeyIssued,
@@ -35,7 +25,7 @@ from contracts.organizations import (
 )
 from contracts.topics import check_device_id
 from services.credentials.filters import publish_filters, subscribe_filters
-from services.credentials.state import ApiKey, Credential, Integration, Organization, evolve
+from services.credentials.state import ApiKey, Credential, Organization
 
 
 class NewSecret(NamedTuple):
@@ -136,47 +126,6 @@ def decide_credential(
             return []
         case RevokeCredential(reason=reason):
             return [CredentialRevoked(reason=reason)]
-
-
-def decide_integration(
-    command: CreateIntegration | ChangeIntegration | DeleteIntegration,
-    held: Integration,
-    references: Mapping[str, str] | None = None,
-) -> list[Event]:
-    """`references` are to the secrets that came with the command, by field."""
-    match command:
-        case CreateIntegration() if held.status != "absent":
-            raise Refused("conflict", "this integration id is in use")
-        case CreateIntegration():
-            return [
-                IntegrationCreated(
-                    name=command.name,
-                    settings=command.settings,
-                    topics=command.topics,
-                    decoder=command.decoder,
-                    secrets=dict(references or {}),
-                )
-            ]
-        case ChangeIntegration(id=id) | DeleteIntegration(id=id) if id == HOSTED:
-            raise Refused("integration.hosted", "the hosted integration belongs to the organization")
-        case ChangeIntegration() if held.status != "active":
-            raise Refused("not_found")
-        case ChangeIntegration():
-            assert held.settings is not None
-            changed = IntegrationChanged(
-                name=command.name or held.name,
-                settings=command.settings or held.settings,
-                topics=held.topics if command.topics is None else command.topics,
-                decoder=command.decoder or held.decoder,
-                secrets={**dict(held.secrets), **(references or {})},
-            )
-            return [] if evolve(held, changed) == held else [changed]
-        case DeleteIntegration() if held.status == "absent":
-            raise Refused("not_found")
-        case DeleteIntegration() if held.status == "ended":
-            return []
-        case DeleteIntegration():
-            return [IntegrationDeleted()]
 
 
 def _check_expiry(expires_at: datetime | None, now: datetime) -> None:

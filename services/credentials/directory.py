@@ -17,7 +17,7 @@ from contracts.envelope import Recorded
 from contracts.failures import Unavailable, Unprocessable
 from contracts.organizations import ApiKeyIssued
 from contracts.streams import REGISTRY
-from contracts.subjects import Entity
+from contracts.subjects import HOSTED, Entity
 from runtime import jetstream
 from runtime.observe import log
 from runtime.pull import Entry as Stored
@@ -27,6 +27,7 @@ from services.credentials.state import (
     AdminKey,
     ApiKey,
     Credential,
+    HostedIntegration,
     Integration,
     Organization,
     StateT,
@@ -106,6 +107,7 @@ class Directory:
         self.admin_keys = Table(AdminKey())
         self.credentials = Table(Credential())
         self.integrations = Table(Integration())
+        self.hosted = Table(HostedIntegration())  # by organization: the id `hosted` is everybody's
         self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}
         self.sequence = 0
@@ -230,5 +232,7 @@ class Directory:
                     self.credential_by_username[recorded.event.username] = entity.id
                 if isinstance(recorded.event, CredentialRotated):
                     credential.rotated_at, credential.cut = stored_at, recorded.sequence
+            case "integration" if entity.id == HOSTED:
+                self.hosted.apply(entity._replace(id=entity.organization), recorded)
             case "integration":
                 self.integrations.apply(entity, recorded)

@@ -29,14 +29,21 @@ from contracts.organizations import (
     OrganizationIssued,
     RevokeApiKey,
 )
-from contracts.subjects import EntityKind
+from contracts.subjects import HOSTED, EntityKind
 from runtime.event_log import Append, EventLog
 from services.credentials import decider, views
 from services.credentials.commands import Commands, Draft
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.hashing import Hashing
 from services.credentials.ids import new_id, new_identity
-from services.credentials.state import ApiKey, Credential, Organization, StateT, evolve
+from services.credentials.state import (
+    ApiKey,
+    Credential,
+    HostedIntegration,
+    Organization,
+    StateT,
+    evolve,
+)
 
 
 class Registry:
@@ -77,11 +84,25 @@ class Registry:
         entry = table.get(organization, id)
         if entry is None:
             raise Refused("not_found")
-        known = entry.last
-        events = await self._log.read(subjects.registry(organization, kind, id))
-        if not events or events[-1].sequence < known:  # that replica of the log lags behind
+        return entry, await self._read(subjects.registry(organization, kind, id), entry.last)
+
+    async def hosted(self, organization: str) -> tuple[str, HostedIntegration, int]:
+        """Subject, state and last sequence, 0 where it was never changed; Refused("not_found")."""
+        await self.require_organization(organization)
+        entry = self.directory.hosted.get(organization, organization)
+        subject = subjects.registry(organization, "integration", HOSTED)
+        events = await self._read(subject, entry.last if entry is not None else 0)
+        state = HostedIntegration()
+        for recorded in events:
+            state = evolve(state, recorded.event)
+        return subject, state, events[-1].sequence if events else 0
+
+    async def _read(self, subject: str, known: int) -> list[Recorded]:
+        """All events of a subject, of which the one at `known` is one."""
+        events = await self._log.read(subject)
+        if known and (not events or events[-1].sequence < known):  # that replica of the log lags behind
             raise Unavailable("log.unavailable", "the registry cannot be read at the moment; try again")
-        return entry, events
+        return events
 
 
 def platform_only(request: Request) -> None:

@@ -28,11 +28,11 @@ from contracts.integrations import (
     Secret,
 )
 from runtime.event_log import Append
-from services.credentials import decider, views
+from services.credentials import broker_checks, integration_decider, views
 from services.credentials.commands import Commands, Draft, Prepare
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
-from services.credentials.state import Integration, evolve
+from services.credentials.state import HostedIntegration, Integration, evolve
 from services.credentials.vault import Vault, new_references
 
 
@@ -51,9 +51,10 @@ class IntegrationHandlers:
             await self._check_name(request.organization, request.name)
             id = new_id("int")
             references = new_references(request.organization, id, request.secrets)
-            events = decider.decide_integration(request, Integration(), references)
+            events = integration_decider.decide_integration(request, Integration(), references)
+            broker_checks.check(request.settings, request.secrets, now)
             subject = subjects.registry(request.organization, "integration", id)
-            answer = views.integration_view(id, now, evolve(Integration(), events[0]))
+            answer = views.integration_view(id, now, evolve(Integration(), events[0]), now)
             return Draft(tuple(Append(subject, event, 0) for event in events), answer)
 
         async with self._turns[request.organization]:
@@ -62,23 +63,26 @@ class IntegrationHandlers:
     async def change(self, request: ChangeIntegration) -> IntegrationView:
         if request.decoder is not None:
             _check_decoder(request.decoder)
+        if request.id == HOSTED:
+            return await self._change_hosted(request)
         replaced: list[str] = []
 
-        async def decide(_: datetime) -> Draft[IntegrationView]:
+        async def decide(now: datetime) -> Draft[IntegrationView]:
             subject, state, last, created_at = await self._registry.load(
                 self._table, "integration", request.organization, request.id
             )
             references = new_references(request.organization, request.id, request.secrets)
-            events = decider.decide_integration(request, state, references)
+            events = integration_decider.decide_integration(request, state, references)
+            await self._check_new(request, state, now)
             if request.name is not None:
                 await self._check_name(request.organization, request.name, but=request.id)
-            replaced[:] = [reference for field, reference in state.secrets if field in references]
+            held = {reference for _, reference in state.secrets}
             for event in events:
                 state = evolve(state, event)
-            answer = views.integration_view(request.id, created_at, state)
+            replaced[:] = held - {reference for _, reference in state.secrets}
+            answer = views.integration_view(request.id, created_at, state, now)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)
 
-        _refuse_hosted(request)
         async with self._turns[request.organization]:
             answer = await self._commands.run(
                 CHANGE_INTEGRATION, request, decide, self._store(request.secrets)
@@ -86,6 +90,30 @@ class IntegrationHandlers:
         for reference in replaced:
             await self._vault.erase(reference)
         return answer
+
+    async def _change_hosted(self, request: ChangeIntegration) -> IntegrationView:
+        async def decide(_: datetime) -> Draft[IntegrationView]:
+            subject, state, last = await self._registry.hosted(request.organization)
+            events = integration_decider.decide_hosted(request, state)
+            if request.name is not None:
+                await self._check_name(request.organization, request.name, but=HOSTED)
+            for event in events:
+                state = evolve(state, event)
+            owner = self._registry.directory.organizations.by_id[request.organization]
+            answer = views.hosted_view(owner, state)
+            return Draft(tuple(Append(subject, event, last) for event in events), answer)
+
+        async with self._turns[request.organization]:
+            return await self._commands.run(CHANGE_INTEGRATION, request, decide)
+
+    async def _check_new(self, request: ChangeIntegration, state: Integration, now: datetime) -> None:
+        """A new certificate must belong to the key that is held, a new key to the certificate."""
+        settings, held_key = request.settings or state.settings, None
+        assert settings is not None
+        reference = dict(state.secrets).get("client_key")
+        if reference is not None and broker_checks.pair_is_new(settings, request.secrets, state.settings):
+            held_key = None if "client_key" in request.secrets else await self._vault.read(reference)
+        broker_checks.check(settings, request.secrets, now, before=state.settings, held_key=held_key)
 
     async def delete(self, request: DeleteIntegration) -> Nothing:
         held: list[str] = []
@@ -95,7 +123,7 @@ class IntegrationHandlers:
                 self._table, "integration", request.organization, request.id
             )
             held[:] = [reference for _field, reference in state.secrets]
-            events = decider.decide_integration(request, state)
+            events = integration_decider.decide_integration(request, state)
             return Draft(tuple(Append(subject, event, last) for event in events), Nothing())
 
         _refuse_hosted(request)
@@ -131,10 +159,14 @@ class IntegrationHandlers:
 
     async def _check_name(self, organization: str, name: str, but: str | None = None) -> None:
         await self._registry.directory.catch_up()  # another replica may have given the name away
+        hosted = self._registry.directory.hosted.get(organization, organization)
+        names = {HOSTED: hosted.state.name if hosted is not None else HostedIntegration().name}
         for entry in self._table.by_organization.get(organization, []):
-            taken = entry.state.name.casefold() == name.casefold() and entry.state.status == "active"
-            if taken and entry.id != but:
-                raise Refused("name.taken", f"an integration is named {entry.state.name!r}", field="name")
+            if entry.state.status == "active":
+                names[entry.id] = entry.state.name
+        for id, other in names.items():
+            if id != but and other.casefold() == name.casefold():
+                raise Refused("name.taken", f"an integration is named {other!r}", field="name")
 
 
 def _check_decoder(choice: DecoderChoice) -> None:
@@ -144,7 +176,6 @@ def _check_decoder(choice: DecoderChoice) -> None:
         raise Refused(failure.code, failure.detail, field="decoder.name") from None
 
 
-def _refuse_hosted(request: ChangeIntegration | DeleteIntegration) -> None:
-    """It is no entity of the log: there is nothing to load."""
+def _refuse_hosted(request: DeleteIntegration) -> None:
     if request.id == HOSTED:
-        decider.decide_integration(request, Integration())
+        integration_decider.decide_integration(request, Integration())

@@ -16,7 +16,14 @@ from services.credentials import acl_check, views
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
 from services.credentials.last_use import LastUse
-from services.credentials.state import ApiKey, Credential, Integration, Organization, StateT
+from services.credentials.state import (
+    ApiKey,
+    Credential,
+    HostedIntegration,
+    Integration,
+    Organization,
+    StateT,
+)
 from services.credentials.views import standing
 
 LIMIT_MAX = 1000
@@ -89,7 +96,7 @@ class Queries:
         found: list[tuple[int, IntegrationView]] = []
         owner = self._owner(request.organization)
         if owner is not None and owner.first > start:
-            found.append((owner.first, views.hosted_view(owner)))
+            found.append((owner.first, self._hosted(owner)))
         for entry in self._directory.integrations.after(request.organization, start):
             if entry.state.status == "active":
                 found.append((entry.first, _integration(entry)))
@@ -100,11 +107,15 @@ class Queries:
     async def integration(self, request: GetIntegration) -> IntegrationView:
         owner = self._owner(request.organization)
         if request.id == HOSTED and owner is not None:
-            return views.hosted_view(owner)
+            return self._hosted(owner)
         entry = await self._find(self._directory.integrations, request.organization, request.id)
         if entry.state.status == "ended":
             raise Refused("not_found")
         return _integration(entry)
+
+    def _hosted(self, owner: Entry[Organization]) -> IntegrationView:
+        entry = self._directory.hosted.get(owner.id, owner.id)
+        return views.hosted_view(owner, entry.state if entry is not None else HostedIntegration())
 
     async def _find(self, table: Table[StateT], organization: str, id: str) -> Entry[StateT]:
         """Another replica may have written it a moment ago; Refused("not_found")."""
@@ -121,7 +132,7 @@ class Queries:
 
 
 def _integration(entry: Entry[Integration]) -> IntegrationView:
-    return views.integration_view(entry.id, entry.created_at, entry.state)
+    return views.integration_view(entry.id, entry.created_at, entry.state, datetime.now(UTC))
 
 
 def _list(request: List, table: Table[StateT], view: Callable[[Entry[StateT]], ViewT]) -> Page[ViewT]:

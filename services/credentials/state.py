@@ -20,7 +20,13 @@ from contracts.credentials import (
     CredentialRotated,
 )
 from contracts.envelope import Event
-from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.integrations import (
+    DecoderChoice,
+    HostedIntegrationChanged,
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+)
 from contracts.limits import CredentialLimitsChanged, Limits, OrganizationLimitsChanged
 from contracts.organizations import (
     AdminKeyRotated,
@@ -115,8 +121,16 @@ class Integration:
     secrets: tuple[tuple[str, str], ...] = ()  # field, reference
 
 
-State = Organization | ApiKey | AdminKey | Credential | Integration
-StateT = TypeVar("StateT", Organization, ApiKey, AdminKey, Credential, Integration)
+@dataclass(frozen=True, slots=True)
+class HostedIntegration:
+    """The one that every organization has from its beginning: until it is changed, there is no event of it."""
+
+    name: str = "Hosted broker"
+    decoder: DecoderChoice = STANDARD
+
+
+State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration
+StateT = TypeVar("StateT", Organization, ApiKey, AdminKey, Credential, Integration, HostedIntegration)
 
 
 def evolve(state: StateT, event: Event) -> StateT:
@@ -135,6 +149,8 @@ def evolve(state: StateT, event: Event) -> StateT:
             return Integration("active", event.name, event.settings, event.topics, event.decoder, secrets)
         case Integration(), IntegrationDeleted():
             return replace(state, status="ended", secrets=())
+        case HostedIntegration(), HostedIntegrationChanged(name=name, decoder=decoder):
+            return HostedIntegration(name, decoder)
         case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):
             return replace(state, status="ended")
         case Credential(), _:

@@ -9,9 +9,10 @@ from contracts.broker_topics import TopicFilter
 from contracts.credentials import CertificateView, CredentialView, SecretView
 from contracts.integrations import HOSTED, IntegrationView
 from contracts.organizations import ApiKeyView, OrganizationView
+from services.credentials import broker_facts
 from services.credentials.directory import Entry
 from services.credentials.last_use import LastUse
-from services.credentials.state import ApiKey, Credential, Integration, Organization
+from services.credentials.state import ApiKey, Credential, HostedIntegration, Integration, Organization
 
 
 def organization_view(entry: Entry[Organization]) -> OrganizationView:
@@ -70,7 +71,9 @@ def _never(_: str, __: int | None) -> None:
     return None
 
 
-def integration_view(id: str, created_at: datetime, state: Integration) -> IntegrationView:
+def integration_view(id: str, created_at: datetime, state: Integration, now: datetime) -> IntegrationView:
+    assert state.settings is not None
+    client, authorities = broker_facts.certificates(state.settings)
     return IntegrationView(
         id=id,
         name=state.name,
@@ -80,15 +83,19 @@ def integration_view(id: str, created_at: datetime, state: Integration) -> Integ
         topics=state.topics,
         decoder=state.decoder,
         created_at=created_at,
+        client_certificate=client,
+        ca_certificates=authorities,
+        warnings=broker_facts.warnings(state.settings, now),
     )
 
 
-def hosted_view(organization: Entry[Organization]) -> IntegrationView:
+def hosted_view(organization: Entry[Organization], state: HostedIntegration) -> IntegrationView:
     """The integration that every organization has from its beginning."""
     return IntegrationView(
         id=HOSTED,
-        name="Hosted broker",
+        name=state.name,
         broker_type="hosted",
+        decoder=state.decoder,
         topics=(TopicFilter(filter=f"{organization.id}/devices/#"),),
         created_at=organization.created_at,
     )

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from contracts.broker_base import DEFAULT_PORTS
 from contracts.broker_secrets import WITH_SECRETS, BrokerSettingsWithSecrets
-from contracts.broker_settings import DEFAULT_PORTS, BrokerSettings
+from contracts.broker_settings import BrokerSettings
 from contracts.failures import Refused
 from services.gateway.bodies import invalid
 

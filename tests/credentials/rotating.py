@@ -202,7 +202,7 @@ def _command(organization: str, number: int) -> CreateIntegration:
             "organization": organization,
             "actor": "key:k",
             "name": f"Plant {number}",
-            "settings": {"host": "broker.example"},
+            "settings": {"host": "broker.example", "username": "u"},
             "secrets": {"password": "a secret"},
             "command_id": unique("c"),
         }

@@ -98,7 +98,7 @@ async def test_no_secret_is_in_any_stream_or_log(
             "organization": organization.id,
             "actor": "key:k",
             "name": "Plant",
-            "settings": {"host": "broker.example"},
+            "settings": {"host": "broker.example", "username": "u"},
             "secrets": {"password": "correct horse battery staple"},
             "command_id": "my own idempotency key",
         }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.broker_settings import broker_settings
-from contracts.broker_topics import TopicFilter
+from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.credentials import CredentialIssued, CredentialRevoked, IssueCredential, RevokeCredential
 from contracts.envelope import Event
 from contracts.failures import Refused
@@ -36,9 +36,9 @@ from services.credentials.decider import (
     NewSecret,
     decide_api_key,
     decide_credential,
-    decide_integration,
     decide_organization,
 )
+from services.credentials.integration_decider import decide_integration
 from services.credentials.state import ApiKey, Credential, Integration, Organization, StateT, evolve
 from tests.credentials.parts import refused
 
@@ -47,7 +47,7 @@ ORG = "org_abcdefgh12345678"
 SECRET = NewSecret("hmac-sha256:00", "hmq_dev_abcd")
 IDENTITY = Identity("abcdefgh12345678", "calm-otter-042")
 WHO: dict[str, Any] = {"organization": ORG, "actor": "key:key_1"}
-SETTINGS = broker_settings(host="broker.example")
+SETTINGS = broker_settings(host="broker.example", username="u")
 
 ISSUED = CredentialIssued(
     name="d1",
@@ -60,7 +60,11 @@ ISSUED = CredentialIssued(
 )
 KEY_ISSUED = ApiKeyIssued(name="ci", scopes=("read",), verifier=SECRET.verifier, hint=SECRET.hint)
 CREATED = IntegrationCreated(
-    name="Plant", settings=SETTINGS, topics=(), decoder=DecoderChoice(), secrets={"password": "ref1"}
+    name="Plant",
+    settings=SETTINGS,
+    topics=DEFAULT_TOPICS,
+    decoder=DecoderChoice(),
+    secrets={"password": "ref1"},
 )
 
 
@@ -205,7 +209,12 @@ class TestCredential:
 class TestIntegration:
     def test_is_created_with_references_in_place_of_secrets(self) -> None:
         command = CreateIntegration.model_validate(
-            {**WHO, "name": "Plant", "settings": {"host": "broker.example"}, "secrets": {"password": "p"}}
+            {
+                **WHO,
+                "name": "Plant",
+                "settings": {"host": "broker.example", "username": "u"},
+                "secrets": {"password": "p"},
+            }
         )
         assert decide_integration(command, Integration(), {"password": "ref1"}) == [CREATED]
 

@@ -28,7 +28,11 @@ from tests.support.eventually import eventually
 
 
 def create(organization: str, name: str = "Plant", **fields: Any) -> CreateIntegration:
-    whole = {"settings": {"host": "broker.example"}, "secrets": {"password": "swordfish"}, **fields}
+    whole = {
+        "settings": {"host": "broker.example", "username": "u"},
+        "secrets": {"password": "swordfish"},
+        **fields,
+    }
     return CreateIntegration.model_validate(
         {"organization": organization, "actor": "key:k", "name": name, **whole}
     )

@@ -1,0 +1,72 @@
+"""What is wrong with a broker's certificates and keys, before they are saved. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import SecretStr
+
+from contracts import pem
+from contracts.broker_base import Tls
+from contracts.broker_secrets import FIELDS
+from contracts.broker_settings import BrokerSettings
+from contracts.failures import Refused
+from services.credentials.broker_facts import AUTHORITY, CLIENT
+
+AZURE_KEY_BYTES = range(16, 65)
+
+
+def pair_is_new(
+    settings: BrokerSettings, sent: Mapping[str, SecretStr], before: BrokerSettings | None
+) -> bool:
+    """Whether certificate and key must be held against each other: one of them is new."""
+    certificate = settings.client_certificate
+    known = before.client_certificate if before is not None else None
+    return certificate is not None and (certificate != known or "client_key" in sent)
+
+
+def check(
+    settings: BrokerSettings,
+    sent: Mapping[str, SecretStr],
+    now: datetime,
+    *,
+    before: BrokerSettings | None = None,
+    held_key: SecretStr | None = None,
+) -> None:
+    """Refuse (`certificate.invalid`, `request.invalid`) what is new here and cannot be used, by its field.
+
+    What was saved before is left alone: an integration with an expired certificate can still be renamed.
+    """
+    if pair_is_new(settings, sent, before):
+        key = sent.get("client_key", held_key)
+        pem.check_client(
+            settings.client_certificate or "",
+            key.get_secret_value() if key is not None else None,
+            now,
+            (CLIENT, FIELDS["client_key"]),
+        )
+    known = (before.tls if before is not None else None) or Tls()
+    authorities = settings.tls.ca if settings.tls is not None else None
+    if authorities is not None and authorities != known.ca:
+        pem.check_authorities(authorities, now, AUTHORITY)
+    if (shared := sent.get("shared_access_key")) is not None:
+        _check_shared_access_key(shared.get_secret_value())
+
+
+def _check_shared_access_key(key: str) -> None:
+    field = FIELDS["shared_access_key"]
+    if "SharedAccessKey=" in key or "SharedAccessSignature" in key:
+        detail = "send the key alone: of a connection string, what stands after SharedAccessKey="
+        raise Refused("request.invalid", detail, field=field)
+    try:
+        size = len(base64.b64decode(key, validate=True))
+    except (binascii.Error, ValueError):
+        detail = "it is not base64: copy the device's primary key whole"
+        raise Refused("request.invalid", detail, field=field) from None
+    if size not in AZURE_KEY_BYTES:
+        least, most = AZURE_KEY_BYTES[0], AZURE_KEY_BYTES[-1]
+        detail = f"it has {size} bytes, a key of Azure IoT Hub has {least} to {most}"
+        raise Refused("request.invalid", detail, field=field)
