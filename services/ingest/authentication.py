@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from contracts.broker_settings import AzureIotSettings, BrokerSettings
+from contracts.broker_providers import AzureIotSettings
+from contracts.broker_settings import BrokerSettings
 from services.ingest import sas
 from services.ingest.packets import Login
 
