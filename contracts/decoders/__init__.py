@@ -6,13 +6,17 @@ from contracts.decoders.cbor import Cbor
 from contracts.decoders.custom import Custom
 from contracts.decoders.model import (
     AMBIGUOUS,
+    DOUBTFUL,
+    FLAGS,
     FUTURE,
+    GAP,
+    HISTORICAL,
+    OLD,
     REPLACED,
     UNPARSABLE,
     Decoded,
     Decoder,
     Example,
-    LostTrack,
     Message,
     Presence,
     Reading,
@@ -21,9 +25,11 @@ from contracts.decoders.model import (
     Sample,
     State,
     Stateful,
+    UnprocessableWithState,
 )
 from contracts.decoders.raw import Raw
 from contracts.decoders.senml import Senml
+from contracts.decoders.sparkplug import Sparkplug
 from contracts.decoders.standard import Standard
 from contracts.decoders.text import Text
 from contracts.decoders.vmark import Vmark
@@ -32,14 +38,18 @@ from contracts.failures import Unprocessable
 __all__ = [
     "AMBIGUOUS",
     "DEFAULT",
+    "DOUBTFUL",
+    "FLAGS",
     "FUTURE",
+    "GAP",
+    "HISTORICAL",
+    "OLD",
     "REGISTRY",
     "REPLACED",
     "UNPARSABLE",
     "Decoded",
     "Decoder",
     "Example",
-    "LostTrack",
     "Message",
     "Presence",
     "Reading",
@@ -48,12 +58,14 @@ __all__ = [
     "Sample",
     "State",
     "Stateful",
+    "UnprocessableWithState",
     "get",
     "reply",
 ]
 
 REGISTRY: dict[str, Decoder] = {
-    decoder.name: decoder for decoder in (Standard(), Vmark(), Custom(), Senml(), Cbor(), Text(), Raw())
+    decoder.name: decoder
+    for decoder in (Standard(), Vmark(), Custom(), Senml(), Cbor(), Sparkplug(), Text(), Raw())
 }
 DEFAULT = Standard.name
 

@@ -11,11 +11,11 @@ from pydantic import Field
 from contracts.failures import Unprocessable
 
 ByteStrings = Annotated[
-    Literal["hex", "base64", "refuse"],
+    Literal["hex", "base64", "omit", "refuse"],
     Field(
         title="Byte strings",
-        description="What becomes of a byte string: a text in hexadecimal or base64, or a dead letter.",
-        examples=["hex", "base64", "refuse"],
+        description="What becomes of a byte string: a text in hexadecimal or base64, nothing, or a dead letter.",
+        examples=["hex", "base64", "omit", "refuse"],
     ),
 ]
 
@@ -24,14 +24,15 @@ def _refused(data: bytes) -> str:
     raise Unprocessable("payload.unsupported", f"a byte string (of {len(data)} bytes) is no reading")
 
 
-_WAYS: dict[str, Callable[[bytes], str]] = {
+_WAYS: dict[str, Callable[[bytes], str | None]] = {
     "hex": bytes.hex,
     "base64": lambda data: b64encode(data).decode(),
+    "omit": lambda data: None,  # noqa: ARG005
     "refuse": _refused,
 }
 
 
-def as_text(wanted: str) -> Callable[[bytes], str]:
+def as_text(wanted: str) -> Callable[[bytes], str | None]:
     return _WAYS[wanted]
 
 

@@ -20,7 +20,7 @@ _HALF, _SINGLE, _DOUBLE = struct.Struct(">e"), struct.Struct(">f"), struct.Struc
 _BREAK = object()  # RFC 8949 §3.2.1
 
 
-def read(payload: bytes, bytes_as: Callable[[bytes], str]) -> Any:
+def read(payload: bytes, bytes_as: Callable[[bytes], str | None]) -> Any:
     """None, bool, finite number, str, list, or dict with text keys (whole numbers as their digits).
 
     Byte strings become what `bytes_as` makes of them. `payload.not_cbor` names the byte where it went wrong.
@@ -54,7 +54,7 @@ def _not_finite(at: int) -> Unprocessable:
 class _Reader:
     __slots__ = ("at", "bytes_as", "data")
 
-    def __init__(self, data: bytes, bytes_as: Callable[[bytes], str]) -> None:
+    def __init__(self, data: bytes, bytes_as: Callable[[bytes], str | None]) -> None:
         self.data, self.bytes_as = data, bytes_as
         self.at = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,11 +11,25 @@ from pydantic import BaseModel
 
 from contracts.failures import Unprocessable
 
-# Bits of `Sample.flags` and `Presence.flags`: what is to be known of the time. A missing one is no fault.
+# Bits of `Sample.flags` and `Presence.flags`: what to know before relying on it. A missing time is no fault.
 UNPARSABLE = 1  # replaced by the received time: it was there, and is no time
 FUTURE = 2  # replaced by the received time: it lay more than a day ahead
 AMBIGUOUS = 4  # a local time that the clock showed twice, or never: taken as before the clock was put
+OLD = 8  # before the year 2000: a clock that was never set
+HISTORICAL = 16  # the device says that it is sent late (Sparkplug's is_historical)
+DOUBTFUL = 32  # the device says that it is bad or stale (Sparkplug's Quality)
+GAP = 64  # messages of the same sender are missing before it (Sparkplug's seq)
 REPLACED = UNPARSABLE | FUTURE
+FLAGS = {
+    UNPARSABLE: "time_unparsable",
+    FUTURE: "time_future",
+    AMBIGUOUS: "time_ambiguous",
+    OLD: "time_old",
+    HISTORICAL: "historical",
+    DOUBTFUL: "doubtful",
+    GAP: "gap_before",
+}
+"""Their names in the API."""
 
 Value = float | int | bool | str
 
@@ -22,8 +37,8 @@ Value = float | int | bool | str
 class State(NamedTuple):
     """What a decoder learnt from a sender's earlier messages, and needs for the next ones."""
 
-    known: Any  # never changed in place: stored again only where it is another object than before
-    counter: int  # moves with every message; -1 where it is not known
+    parts: Mapping[str, Any]  # none is ever changed in place: those that are other objects are stored anew
+    counter: int = -1  # moves with every message; -1 where it is not known
 
 
 class Message(NamedTuple):
@@ -80,8 +95,8 @@ class Decoded(msgspec.Struct):
     state: State | None = None  # None: as it was before
 
 
-class LostTrack(Unprocessable):
-    """The message cannot be read, and what was known of its sender does not hold any more."""
+class UnprocessableWithState(Unprocessable):
+    """The message is a dead letter, and yet what is known of its sender is another thing than before."""
 
     def __init__(self, code: str, detail: str, state: State, *, field: str | None = None) -> None:
         super().__init__(code, detail, field=field)
@@ -130,16 +145,16 @@ class Stateful(Protocol):
     """A decoder that reads a message by what came before it from the same sender.
 
     It stays pure: whoever calls it keeps a State for each (organization, source, `state_key`), hands it in with
-    the message and takes the new one out of Decoded or LostTrack. The same messages in the same order give
-    the same readings, so a rebuild needs nothing but the log.
+    the message and takes the new one out of Decoded or UnprocessableWithState. The same messages in the same
+    order give the same readings, so a rebuild needs nothing but the log.
     """
 
     def state_key(self, topic: str) -> str | None:
         """Whose state this message needs; None where it needs none."""
         ...
 
-    def dump(self, known: Any) -> bytes:
-        """`State.known`, to be stored."""
+    def dump(self, part: Any) -> bytes:
+        """One of `State.parts`, to be stored."""
         ...
 
     def load(self, stored: bytes) -> Any: ...

@@ -41,7 +41,7 @@ class Standard:
     """
 
     name = "standard"
-    version = 1
+    version = 2  # 2: flags times before 2000
     description = (
         "JSON in the shapes that most devices send: readings under metrics, data, telemetry, values or"
         " readings, or as top-level keys; nested names joined by dots."

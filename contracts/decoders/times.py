@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from contracts.decoders.model import AMBIGUOUS, FUTURE, UNPARSABLE
+from contracts.decoders.model import AMBIGUOUS, FUTURE, OLD, UNPARSABLE
 
 AHEAD_MAX = timedelta(days=1)  # time zones taken for UTC stay below; a clock that is further off is wrong
+OLD_BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Below the first bound a number counts seconds (until the year 5138), below the next milliseconds, and so on:
 # as milliseconds that bound is March 1973, before any device, and so for the others.
@@ -38,7 +39,7 @@ def device_time(value: Any, received: datetime) -> tuple[datetime, int]:
         return received, UNPARSABLE
     if time - received > AHEAD_MAX:
         return received, FUTURE
-    return time, 0
+    return time, 0 if time >= OLD_BEFORE else OLD
 
 
 def unix(seconds: float) -> datetime:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.decoders import FUTURE, UNPARSABLE
+from contracts.decoders import FUTURE, OLD, UNPARSABLE
 from contracts.decoders.times import device_time
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -96,12 +96,13 @@ def test_a_time_over_a_day_ahead_is_replaced_and_flagged() -> None:
     assert device_time("9999-12-31T23:59:60Z", NOW) == (NOW, UNPARSABLE)
 
 
-def test_the_past_is_taken_as_it_is() -> None:
-    assert device_time(0, NOW) == (datetime(1970, 1, 1, tzinfo=UTC), 0)
+def test_the_past_is_taken_as_it_is_and_flagged_before_2000() -> None:
+    assert device_time(0, NOW) == (datetime(1970, 1, 1, tzinfo=UTC), OLD)
+    assert device_time("2000-01-01T00:00:00Z", NOW)[1] == 0
     assert device_time("1969-07-20T20:17:40Z", NOW)[0].year == 1969
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2026, 3, 2)))  # noqa: DTZ001 (Hypothesis wants them naive)
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2026, 3, 2)))  # noqa: DTZ001 (Hypothesis wants them naive)
 def test_seconds_milliseconds_microseconds_and_nanoseconds_are_told_apart(moment: datetime) -> None:
     whole = moment.replace(microsecond=0, tzinfo=UTC)
     seconds = int(whole.timestamp())

@@ -172,7 +172,7 @@ async def test_dead_letters_and_rows_are_all_that_was_sent(
     assert reasons == ["event.unreadable"] + ["payload.not_json"] * 99 + ["value.invalid"]
     headers, payload = next(v for v in letters.values() if v[0][dead_letters.REASON] == "payload.not_json")
     assert payload == b"{nope"
-    assert headers[dead_letters.DECODER] == "standard@1"
+    assert headers[dead_letters.DECODER] == "standard@2"
     assert headers[dead_letters.DETAIL]
     assert int(headers[dead_letters.ORIGIN_SEQUENCE]) > 0
     failures = await log.database.fetchval(
