@@ -147,31 +147,6 @@ class Secret(Model):
 
 
 # commands to ingest
-class TestConnection(Request):
-    """Tests settings that are not saved, or (with `integration`) the secrets of a saved one."""
-
-    settings: BrokerSettings
-    secrets: dict[str, SecretStr] = {}
-    secret_references: dict[str, str] = {}
-    integration: str | None = None
-    topics: Topics = ()
-
-
-class Step(Model):
-    """One step of a connection test: what was seen, and when it failed the one next thing to do."""
-
-    name: Literal["dns", "address", "tcp", "tls", "mqtt", "subscribe", "probe"]
-    ok: bool
-    duration_ms: float
-    seen: str
-    next_action: str | None = None
-
-
-class ConnectionTested(Model):
-    ok: bool
-    steps: tuple[Step, ...]
-
-
 class Publish(Request):
     """`payload` is base64 here: bytes come through as they are."""
 
@@ -195,5 +170,4 @@ DELETE_INTEGRATION = Call("command.credentials.delete-integration", DeleteIntegr
 LIST_INTEGRATIONS = Call("query.credentials.integrations", List, Page[IntegrationView])
 GET_INTEGRATION = Call("query.credentials.integration", GetIntegration, IntegrationView)
 READ_SECRET = Call("secret.credentials.read", ReadSecret, Secret)
-TEST_CONNECTION = Call("command.ingest.test", TestConnection, ConnectionTested, timeout_s=12.0)
 PUBLISH = Call("command.ingest.publish", Publish, Published, timeout_s=12.0)

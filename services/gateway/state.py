@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from litestar.di import NamedDependency
 
-from contracts.calls import AnswerT, Call, RequestT
+from contracts.calls import AnswerT, Call, CallWithSteps, RequestT, StepT
 from contracts.failures import Refused, Unavailable
 from contracts.integrations import GET_INTEGRATION, GetIntegration
 from contracts.links import LinkCall, LinkRequestT
 from runtime.bus import Bus
 from runtime.health import Health
 from runtime.log_writer import LogWriter
-from runtime.rpc import call
+from runtime.rpc import call, follow
 from services.gateway.auth import Keys
 from services.gateway.live import Live
 from services.gateway.metering import Metering
@@ -42,6 +44,15 @@ class Gateway:
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""
         return await call(self.bus, what, request)
+
+    async def follow(
+        self,
+        what: CallWithSteps[RequestT, AnswerT, StepT],
+        request: RequestT,
+        on_step: Callable[[StepT], Awaitable[None]],
+    ) -> AnswerT:
+        """The same, with each step of the work as it is taken."""
+        return await follow(self.bus, what, request, on_step)
 
     async def ask_link(self, what: LinkCall[LinkRequestT, AnswerT], request: LinkRequestT) -> AnswerT:
         """The answer of the replica of ingest that owns the link.

@@ -7,7 +7,7 @@ import os
 from functools import partial
 
 from contracts import subjects, upcasts
-from contracts.failures import Unavailable, Unprocessable
+from contracts.failures import Refused, Unavailable, Unprocessable
 from contracts.links import GetLinkStatus, LinkStatus
 from runtime.activity import ActivityLog
 from runtime.bus import Bus
@@ -27,6 +27,7 @@ from services.ingest.routing import Routing
 _log = log(part="links")
 FILTERS = (subjects.registry_of_kind("integration"), subjects.registry_of_kind("organization"))
 CAUGHT_UP_S = 1.0
+FOLLOWED_S, FOLLOWED_TRIES = 2.0, 40
 
 
 class Manager:
@@ -56,6 +57,14 @@ class Manager:
         """The running link, if this process has it."""
         held = self._links.get(key)
         return held[0] if held else None
+
+    async def wanted(self, key: Key) -> Wanted:
+        """As the registry has it, whoever owns the link. Raises Refused("not_found")."""
+        for _ in range(FOLLOWED_TRIES):  # what was saved a moment ago may not have come yet
+            if (found := self._wanted.get(key)) is not None:
+                return found
+            await asyncio.sleep(FOLLOWED_S / FOLLOWED_TRIES)
+        raise Refused("not_found")
 
     async def status(self, request: GetLinkStatus) -> LinkStatus:
         """Raises Unavailable("link.down") where the link has just ended."""

@@ -5,147 +5,161 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from contracts.broker_settings import BrokerSettings
-from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
-from contracts.failures import Failure, Refused, Unavailable
-from contracts.integrations import ConnectionTested, Step, TestConnection
-from services.ingest.frames import Incoming
+from contracts.broker_topics import TopicFilter
+from contracts.connection_test import BOUND_S, ConnectionTested
+from contracts.failures import Failure
+from services.ingest import diagnosis, tls, transport
+from services.ingest.authentication import authenticate
+from services.ingest.channel import Channel, TcpChannel
+from services.ingest.diagnosis import Speaks, finding
 from services.ingest.network import Network
-from services.ingest.session import Identity, Session
+from services.ingest.packets import Login
+from services.ingest.probe_mqtt import MqttProbe
+from services.ingest.probe_steps import Failed, Steps, Tell
+from services.ingest.sniff import sniff
+from services.ingest.tls import Seen, Trust
 
-BOUND_S = 10.0
-CONNACK_S = 4.0
-SUBACK_S = 3.0
-
-StepName = Literal["dns", "address", "tcp", "mqtt", "subscribe"]
-ReadPassword = Callable[[TestConnection], Awaitable[str | None]]
-
-_NEXT: dict[str, str] = {
-    "dns": "Check the spelling of `host`, and that its name server answers to the public.",
-    "address": "Give the broker's public address: private networks cannot be reached from here.",
-    "tcp": "Check `port`, that the broker listens on it, and that its firewall lets us in.",
-    "subscribe": "Allow this user to subscribe to the filter in the broker's ACL, or change the filter.",
-}
-
-
-class StepFailed(Exception):
-    """The test ends here."""
+LOOK_S = 1.5
+_DISBELIEVED = ("tls.untrusted", "tls.expired", "tls.name")
+_UNEXPLAINED = ("tls.closed", "tls.plaintext", "broker.timeout", "websocket.invalid", "websocket.refused")
 
 
 class Probe:
-    """One test. Its client id is its own, so that it never takes over a link's session."""
+    """One test; `run` stops at the first step that nothing can follow, and never takes longer than `BOUND_S`."""
 
-    def __init__(self, request: TestConnection, password: str | None, network: Network) -> None:
-        self._settings: BrokerSettings = request.settings
-        self._topics: tuple[TopicFilter, ...] = request.topics or DEFAULT_TOPICS
-        self._identity = Identity(f"hmq-test-{os.urandom(5).hex()}", password, clean=True)
-        self._network = network
-        self._steps: list[Step] = []
-        self._begun = time.monotonic()
-        self._name: StepName = "dns"
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        topics: tuple[TopicFilter, ...],
+        secrets: Mapping[str, str],
+        network: Network,
+        *,
+        tell: Tell,
+        probe_topic: str | None = None,
+    ) -> None:
+        self._settings, self._topics, self._secrets = settings, topics, secrets
+        self._network, self._probe_topic = network, probe_topic
+        self._steps = Steps(tell)
+        self._addresses: list[str] = []
 
     async def run(self) -> ConnectionTested:
-        """Stops at the first step that fails; never takes longer than `BOUND_S`."""
         try:
             async with asyncio.timeout(BOUND_S):
                 await self._all_steps()
         except TimeoutError:
-            self._failed(f"no answer; the test was given up after {BOUND_S:g} s")
-        except StepFailed:
+            seen = f"the test was given up after {BOUND_S:g} s"
+            await self._steps.give_up(finding("broker.timeout", seen))
+        except Failed:
             pass
-        except Failure as failure:
-            self._failed(failure.detail)
-        return ConnectionTested(ok=all(step.ok for step in self._steps), steps=tuple(self._steps))
+        return self._steps.tested()
 
     async def _all_steps(self) -> None:
-        settings = self._settings
-        self._begin("dns")
-        addresses = await self._network.resolve(settings.host, settings.port)
-        self._passed(f"{settings.host} is {', '.join(addresses)}")
-
-        self._begin("address")
-        self._network.check(settings.host, addresses)
-        self._passed("every address may be connected to")
-
-        self._begin("tcp")
-        connection = await self._network.connect(addresses, settings.port)
-        self._passed(f"connected to {connection.getpeername()[0]} port {settings.port}")
-
-        self._begin("mqtt")
+        await self._resolve()
+        channel = await self._open()
         try:
-            session = await Session(
-                connection, settings, self._identity, _nobody_listens, timeout_s=CONNACK_S
-            ).__aenter__()
-        except Refused as refused:
-            self._failed(f"CONNACK: {refused.detail}", next_action=_after_connack(refused.detail))
-            raise StepFailed from refused
-        except Unavailable as unavailable:
-            self._failed(*_without_connack(unavailable))
-            raise StepFailed from unavailable
-        try:
-            self._passed(f"CONNACK: accepted (MQTT {settings.mqtt_version})")
-            await self._subscribe(session)
+            await self._talk(channel)
         finally:
-            await session.__aexit__(None, None, None)
+            channel.close()
 
-    async def _subscribe(self, session: Session) -> None:
-        for topic in self._topics:
-            self._begin("subscribe")
-            async with asyncio.timeout(SUBACK_S):
-                [why] = await session.subscribe((topic,))
-            if why is not None:
-                self._failed(f"SUBACK for {topic.filter}: {why}")
-                raise StepFailed
-            self._passed(f"SUBACK for {topic.filter}: granted")
+    async def _resolve(self) -> None:
+        host, port = self._settings.host, self._settings.port
+        async with self._steps.step("dns") as seen:
+            try:
+                self._addresses = await self._network.resolve(host, port)
+            except Failure as failure:
+                action = "Check the spelling of `host`, and that its name server answers to the public."
+                raise Failed(finding("broker.unreachable", failure.detail, action)) from failure
+            seen.append(f"{host} is {', '.join(self._addresses)}")
+        async with self._steps.step("address") as seen:
+            try:
+                self._network.check(host, self._addresses)
+            except Failure as failure:
+                raise Failed(diagnosis.of_failure(failure, "address.forbidden")) from failure
+            seen.append("every address may be connected to")
 
-    def _begin(self, name: StepName) -> None:
-        self._name, self._begun = name, time.monotonic()
+    async def _open(self) -> Channel:
+        settings = self._settings
+        async with self._steps.step("tcp") as seen:
+            try:
+                opened = await self._network.connect(self._addresses, settings.port)
+            except Failure as failure:
+                raise Failed(diagnosis.of_failure(failure, "broker.unreachable")) from failure
+            seen.append(f"connected to {opened.getpeername()[0]} port {settings.port}")
+        channel: Channel = TcpChannel(opened)
+        if (trust := transport.trust(settings, self._secrets)) is not None:
+            channel = await self._over_tls(channel, trust)
+        if settings.websocket:
+            channel = await self._over_websocket(channel)
+        return channel
 
-    def _passed(self, seen: str) -> None:
-        self._add(seen, None)
+    async def _over_tls(self, lower: Channel, trust: Trust) -> Channel:
+        async with self._steps.step("tls") as seen:
+            try:
+                channel = await transport.over_tls(lower, trust)
+            except Failure as failure:
+                if failure.code in _DISBELIEVED:
+                    raise Failed(diagnosis.not_believed(failure, await self._look(trust))) from failure
+                raise Failed(diagnosis.no_tls(failure, await self._sniff(failure))) from failure
+            seen.append(diagnosis.tls_passed(channel.seen(), verify=trust.verify, now=datetime.now(UTC)))
+        return channel
 
-    def _failed(self, seen: str, next_action: str | None = None) -> None:
-        self._add(
-            seen, next_action or _NEXT.get(self._name, "Check that an MQTT broker answers on this port.")
-        )
+    async def _over_websocket(self, lower: Channel) -> Channel:
+        async with self._steps.step("websocket") as seen:
+            try:
+                channel = await transport.over_websocket(lower, self._settings)
+            except Failure as failure:
+                speaks = Speaks() if self._settings.tls is not None else await self._sniff(failure)
+                raise Failed(diagnosis.no_websocket(self._settings, failure, speaks)) from failure
+            chosen = channel.upgraded.subprotocol
+            words = f"subprotocol {chosen}" if chosen else "no subprotocol was chosen"
+            seen.append(f"HTTP {channel.upgraded.status} at {self._settings.path}; {words}")
+        return channel
 
-    def _add(self, seen: str, next_action: str | None) -> None:
-        duration_ms = round((time.monotonic() - self._begun) * 1000, 1)
-        step = Step(
-            name=self._name,
-            ok=next_action is None,
-            duration_ms=duration_ms,
-            seen=seen,
-            next_action=next_action,
-        )
-        self._steps.append(step)
+    async def _talk(self, channel: Channel) -> None:
+        mqtt = MqttProbe(channel, self._settings, self._steps)
+        async with self._steps.step("mqtt") as seen:
+            try:
+                own = login(self._settings, self._secrets)
+            except Failure as failure:
+                raise Failed(diagnosis.of_failure(failure, "broker.credentials")) from failure
+            seen.append(await mqtt.connect(own, self._sniff))
+        await mqtt.subscribe(self._topics)
+        if self._probe_topic is not None:
+            async with self._steps.step("probe") as seen:
+                seen.append(await mqtt.deliver(self._probe_topic, self._topics))
+        mqtt.leave()
+
+    async def _sniff(self, failure: Failure | None = None) -> Speaks:
+        """What the port speaks, where that could explain why nothing came."""
+        if failure is not None and failure.code not in _UNEXPLAINED:
+            return Speaks()
+        if failure is None and self._settings.protocol != "mqtt":
+            return Speaks()  # below MQTT all went well
+        return await sniff(self._network, self._settings, self._addresses)
+
+    async def _look(self, trust: Trust) -> Seen | None:
+        """The certificate of a broker that was not believed, over another connection."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                channel = await transport.over_tcp(self._network, self._addresses, self._settings.port)
+                try:
+                    return await tls.look(channel, trust)
+                finally:
+                    channel.close()
+        except (Failure, OSError, TimeoutError):
+            return None
 
 
-def _nobody_listens(_: Session, __: list[Incoming]) -> None:
-    """Retained copies may come; a test stores nothing and acknowledges nothing."""
+def login(settings: BrokerSettings, secrets: Mapping[str, str]) -> Login:
+    """The test has a client id of its own, so that it never takes over a link's session.
 
-
-def _after_connack(reason: str) -> str:
-    words = reason.lower()
-    if "protocol" in words:
-        return "Choose the other `mqtt_version`."
-    if "identifier" in words:
-        return "Set a `client_id` that the broker allows."
-    if "unavailable" in words or "busy" in words:
-        return "The broker takes no clients at the moment: try again later."
-    return "Check `username` and `password`, and that the broker lets this user connect."
-
-
-def _without_connack(failure: Unavailable) -> tuple[str, str]:
-    if failure.code == "broker.timeout":
-        return (
-            f"no CONNACK within {CONNACK_S:g} s",
-            "Check that the port is the one for MQTT without TLS: one for TLS waits for another greeting.",
-        )
-    return (
-        f"what answered is no MQTT, or hung up: {failure.detail}",
-        "Check that this port speaks MQTT without TLS, and that `mqtt_version` is one that the broker knows.",
-    )
+    Where the provider binds the client id it comes with that, and keeps the session: the link is interrupted
+    for a moment, and loses nothing. Raises Refused("request.invalid") where a secret cannot be used.
+    """
+    bound = settings.auth in ("aws_iot", "azure_sas") and settings.fixed_client_id is not None
+    client_id = (settings.fixed_client_id if bound else None) or f"hmq-test-{os.urandom(5).hex()}"
+    return authenticate(settings, secrets, client_id, clean=not bound, now=time.time()).login

@@ -1,31 +1,25 @@
-"""Passwords of integrations: asked for at the moment of connecting, and kept nowhere."""
+"""Secrets of integrations: asked for at the moment of connecting, and kept nowhere."""
 
 from __future__ import annotations
 
-from contracts.integrations import READ_SECRET, ReadSecret, TestConnection
+from collections.abc import Mapping
+
+from contracts.integrations import READ_SECRET, ReadSecret
 from runtime import rpc
 from runtime.bus import Bus
-from services.ingest.links import Wanted
+from services.ingest.links import Key, Wanted
 
 
 async def of_link(bus: Bus, wanted: Wanted) -> str | None:
-    return await _read(bus, wanted.key.organization, wanted.key.integration, wanted.secrets)
+    return (await read(bus, wanted.key, wanted.secrets)).get("password")
 
 
-async def of_test(bus: Bus, request: TestConnection) -> str | None:
-    """What the caller sent, else that of the saved integration."""
-    if (sent := request.secrets.get("password")) is not None:
-        return sent.get_secret_value()
-    if request.integration is None:
-        return None
-    return await _read(bus, request.organization, request.integration, request.secret_references)
-
-
-async def _read(bus: Bus, organization: str, integration: str, references: dict[str, str]) -> str | None:
-    if (reference := references.get("password")) is None:
-        return None
-    asked = ReadSecret(
-        organization=organization, integration=integration, field="password", reference=reference
-    )
-    answer = await rpc.call(bus, READ_SECRET, asked)
-    return answer.value.get_secret_value()
+async def read(bus: Bus, key: Key, references: Mapping[str, str]) -> dict[str, str]:
+    """By name. Raises the failure that the credentials service answers with, or Unavailable."""
+    found = {}
+    for name, reference in references.items():
+        asked = ReadSecret(
+            organization=key.organization, integration=key.integration, field=name, reference=reference
+        )
+        found[name] = (await rpc.call(bus, READ_SECRET, asked)).value.get_secret_value()
+    return found

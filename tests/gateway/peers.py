@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from contracts import (
     certificates,
+    connection_test,
     connections,
     credentials,
     integrations,
@@ -105,6 +106,17 @@ class Peers:
             self._serve("telemetry", what, answer)
         for what, answer in _INGEST.items():
             self._serve("ingest", what, answer)
+        self._serve_connection_tests()
+
+    def _serve_connection_tests(self) -> None:
+        async def answer(
+            request: connection_test.TestConnection, tell: Callable[[connection_test.Step], Awaitable[None]]
+        ) -> connection_test.ConnectionTested:
+            self.asked.append(request)
+            return await _tested(request, tell)
+
+        broker = self.buses["ingest"].broker
+        rpc.serve_with_steps(broker, connection_test.TEST_CONNECTION, answer, queue="ingest")
 
     def _authenticate(self, request: organizations.Authenticate) -> Principal:
         try:
@@ -296,16 +308,19 @@ def _changed(request: Any) -> integrations.IntegrationView:
     return held.model_copy(update=sent)
 
 
-def _tested(request: integrations.TestConnection) -> integrations.ConnectionTested:
+async def _tested(
+    request: connection_test.TestConnection, tell: Callable[[connection_test.Step], Awaitable[None]]
+) -> connection_test.ConnectionTested:
     ok = request.settings.host != "nowhere.example"
-    step = integrations.Step(
-        name="dns" if not ok else "mqtt",
-        ok=ok,
-        duration_ms=1.5,
-        seen="no such name" if not ok else "accepted",
-        next_action=None if ok else "check the host",
-    )
-    return integrations.ConnectionTested(ok=ok, steps=(step,))
+    steps = [connection_test.Step(name="dns", ok=ok, duration_ms=1.5, seen="203.0.113.7")]
+    if ok:
+        steps.append(connection_test.Step(name="mqtt", ok=True, duration_ms=2.5, seen="accepted"))
+    else:
+        failed = {"seen": "no such name", "code": "broker.unreachable", "next_action": "check the host"}
+        steps[0] = steps[0].model_copy(update=failed)
+    for step in steps:
+        await tell(step)
+    return connection_test.ConnectionTested(ok=ok, steps=tuple(steps))
 
 
 def _device(request: telemetry.GetDevice) -> telemetry.DeviceDetail:
@@ -406,7 +421,6 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     telemetry.LIST_ACTIVITY: _empty(Page[telemetry.ActivityRow]),
 }
 _INGEST: dict[Call[Any, Any], Callable[[Any], Any]] = {
-    integrations.TEST_CONNECTION: _tested,
     integrations.PUBLISH: lambda _: integrations.Published(acknowledged=True, duration_ms=2.0),
 }
 

@@ -178,24 +178,6 @@ async def test_integrations_are_listed_read_and_deleted(alpha: httpx.AsyncClient
     assert (await alpha.delete("/v1/integrations/int_1")).status_code == 204
 
 
-async def test_a_connection_test_shows_its_steps(alpha: httpx.AsyncClient, peers: Peers) -> None:
-    for url, body in (
-        ("/v1/integrations/test", {"settings": SETTINGS}),
-        ("/v1/integrations/int_1/test", None),
-    ):
-        tested = await alpha.post(url, json=body)
-        assert tested.status_code == 200
-        assert tested.json()["steps"][0]["name"] == "mqtt"
-    assert peers.last(integrations.TestConnection).integration == "int_1"
-
-
-async def test_an_unreachable_broker_is_a_502_with_the_step_that_failed(alpha: httpx.AsyncClient) -> None:
-    body = {"settings": {"host": "nowhere.example"}}
-    problem = assert_problem(await alpha.post("/v1/integrations/test", json=body), "broker.unreachable")
-    assert problem["step"] == "dns"
-    assert problem["steps"][0]["next_action"] == "check the host"
-
-
 @pytest.mark.parametrize(
     ("sent", "bytes_out"),
     [

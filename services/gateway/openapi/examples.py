@@ -65,9 +65,22 @@ _DEVICE = {
     "last_seen": "2026-11-21T18:05:12.345Z",
 }
 _STEPS = [
-    {"name": "dns", "ok": True, "duration_ms": 3.1, "seen": "203.0.113.7", "next_action": None},
-    {"name": "tcp", "ok": True, "duration_ms": 18.4, "seen": "connected to port 1883", "next_action": None},
-    {"name": "mqtt", "ok": True, "duration_ms": 21.9, "seen": "CONNACK 0", "next_action": None},
+    {"name": "dns", "ok": True, "duration_ms": 3.1, "seen": "broker.example.com is 203.0.113.7"},
+    {"name": "address", "ok": True, "duration_ms": 0.1, "seen": "every address may be connected to"},
+    {"name": "tcp", "ok": True, "duration_ms": 18.4, "seen": "connected to 203.0.113.7 port 1883"},
+    {
+        "name": "mqtt",
+        "ok": True,
+        "duration_ms": 21.9,
+        "seen": "CONNACK: accepted (MQTT 3.1.1) as hmq-test-5f0c3a9b1e",
+    },
+    {
+        "name": "subscribe",
+        "ok": True,
+        "duration_ms": 20.2,
+        "seen": "SUBACK for devices/+/telemetry: granted with QoS 1",
+        "topic": {"filter": "devices/+/telemetry", "qos": 1},
+    },
 ]
 
 
@@ -191,6 +204,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "IntegrationChange": {"name": "Plant 1, hall B", "settings": {"port": 1884}},
     "IntegrationView": _INTEGRATION,
+    "TestOfIntegration": {"probe_topic": "hybridmq/test"},
     "ConnectionToTest": {"settings": {"host": "broker.example.com", "username": "hybridmq", "password": "…"}},
     "ConnectionTested": {"ok": True, "steps": _STEPS},
     "MessageToPublish": {

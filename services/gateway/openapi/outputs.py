@@ -31,7 +31,10 @@ def answer(call: Call, models: tuple[type[BaseModel], ...], references: dict[Any
         return {"description": "Done"}
     if len(models) == 1:
         schema: dict[str, Any] = {"$ref": references[models[0]]}
-        return {"description": "Done", "content": {JSON: {"schema": schema, "example": _example(models[0])}}}
+        content = {JSON: {"schema": schema, "example": _example(models[0])}}
+        if events := call.handler.opt.get("events"):
+            content["text/event-stream"] = {"schema": {"type": "string"}, "example": events}
+        return {"description": "Done", "content": content}
     schema = {"oneOf": [{"$ref": references[model]} for model in models]}
     examples = {model.__name__: {"value": _example(model)} for model in models}
     return {"description": "Done", "content": {JSON: {"schema": schema, "examples": examples}}}

@@ -1,4 +1,4 @@
-"""What ingest does at a broker when asked: test a connection, publish."""
+"""Publishing through an integration's connection."""
 
 from __future__ import annotations
 
@@ -11,34 +11,21 @@ from litestar.params import JSONBody
 from pydantic import JsonValue
 from pydantic_core import to_json
 
-from contracts.broker_secrets import BrokerSettingsWithSecrets
 from contracts.failures import Refused
 from contracts.integrations import (
-    GET_INTEGRATION,
     HOSTED,
     PUBLISH,
-    TEST_CONNECTION,
-    ConnectionTested,
-    GetIntegration,
     Publish,
     Published,
-    TestConnection,
-    Topics,
 )
 from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.topics import check_topic
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Id
 from services.gateway.problems import FieldError, Invalid
-from services.gateway.routes.integrations import secrets_of
 from services.gateway.settings import MESSAGE_BODY_BYTES_MAX
 from services.gateway.state import Backend
 from services.gateway.topic_space import whole
-
-
-class ConnectionToTest(Body):
-    settings: BrokerSettingsWithSecrets
-    topics: Topics = ()
 
 
 class MessageToPublish(Body):
@@ -77,86 +64,6 @@ def check_size(payload: bytes) -> bytes:
             field="payload",
         )
     return payload
-
-
-@post(
-    "/v1/integrations/test",
-    status_code=200,
-    opt={"failures": ("broker.unreachable", "broker.refused", "broker.timeout", "address.forbidden")},
-)
-async def test_connection(
-    data: JSONBody[ConnectionToTest],
-    gateway: Backend,
-    caller: Caller,
-    command_id: CommandId,
-) -> ConnectionTested:
-    """Test a connection before it is saved: each step with what was seen. 502 names the step that failed."""
-    organization = caller.organization
-    command = TestConnection(
-        organization=organization,
-        actor=caller.actor,
-        command_id=command_id,
-        settings=data.settings.public(),
-        secrets=secrets_of(data.settings),
-        topics=data.topics,
-    )
-    return passed(await gateway.ask(TEST_CONNECTION, command))
-
-
-@post(
-    "/v1/integrations/{id:str}/test",
-    status_code=200,
-    opt={
-        "failures": (
-            "integration.hosted",
-            "broker.unreachable",
-            "broker.refused",
-            "broker.timeout",
-            "address.forbidden",
-        )
-    },
-)
-async def test_integration(
-    id: Id,
-    gateway: Backend,
-    caller: Caller,
-    command_id: CommandId,
-) -> ConnectionTested:
-    """Test a saved integration, with the secrets that it holds. 502 names the step that failed."""
-    organization = caller.organization
-    held = await gateway.ask(
-        GET_INTEGRATION, GetIntegration(organization=organization, actor=caller.actor, id=id)
-    )
-    if held.settings is None:
-        raise Refused("integration.hosted", "the hosted broker needs no connection test")
-    command = TestConnection(
-        organization=organization,
-        actor=caller.actor,
-        command_id=command_id,
-        settings=held.settings,
-        integration=id,
-        topics=held.topics,
-    )
-    return passed(await gateway.ask(TEST_CONNECTION, command))
-
-
-def passed(tested: ConnectionTested) -> ConnectionTested:
-    """The answer of a test that went well; else Refused with all steps beside the one that failed."""
-    if tested.ok:
-        return tested
-    failed = next((step for step in tested.steps if not step.ok), tested.steps[-1])
-    code = {"address": "address.forbidden", "mqtt": "broker.refused", "subscribe": "broker.refused"}.get(
-        failed.name, "broker.unreachable"
-    )
-    detail = f"{failed.name}: {failed.seen}" + (f"; {failed.next_action}" if failed.next_action else "")
-    raise Refused(
-        code,
-        detail,
-        field="settings.host" if code == "address.forbidden" else None,
-        ok=False,
-        step=failed.name,
-        steps=[step.model_dump(mode="json") for step in tested.steps],
-    )
 
 
 @post(
@@ -209,4 +116,4 @@ async def publish(
     return await gateway.ask(PUBLISH, command)
 
 
-ROUTES = [test_connection, test_integration, publish]
+ROUTES = [publish]

@@ -1,0 +1,54 @@
+"""Answers connection tests: with the secrets that they need, and so many at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from contracts.broker_topics import default_topics
+from contracts.connection_test import ConnectionTested, TestConnection
+from contracts.failures import Refused
+from runtime.bus import Bus
+from services.ingest import secrets
+from services.ingest.links import Key
+from services.ingest.manager import Manager
+from services.ingest.network import Network
+from services.ingest.probe import Probe
+from services.ingest.probe_steps import Tell
+
+PER_ORGANIZATION_MAX = 4  # at once in one process, each for up to ten seconds: nobody takes all the places
+
+
+class ConnectionTests:
+    def __init__(self, bus: Bus, manager: Manager, network: Network) -> None:
+        self._bus, self._manager, self._network = bus, manager, network
+        self._under_way: Counter[str] = Counter()
+
+    async def test(self, request: TestConnection, tell: Tell) -> ConnectionTested:
+        """Raises Refused("limit.reached"), and what reading a secret raises."""
+        organization = request.organization
+        if self._under_way[organization] >= PER_ORGANIZATION_MAX:
+            detail = f"{PER_ORGANIZATION_MAX} connection tests are under way; try again when one has ended"
+            raise Refused("limit.reached", detail)
+        self._under_way[organization] += 1
+        try:
+            probe = Probe(
+                request.settings,
+                request.topics or default_topics(request.settings),
+                await self._secrets(request),
+                self._network,
+                tell=tell,
+                probe_topic=request.probe_topic,
+            )
+            return await probe.run()
+        finally:
+            self._under_way[organization] -= 1
+            self._under_way += Counter()  # drops the zeros
+
+    async def _secrets(self, request: TestConnection) -> dict[str, str]:
+        """What the caller sent; for the rest, what the saved integration holds."""
+        sent = {name: secret.get_secret_value() for name, secret in request.secrets.items()}
+        if request.integration is None:
+            return sent
+        wanted = await self._manager.wanted(Key(request.organization, request.integration))
+        held = {name: reference for name, reference in wanted.secrets.items() if name not in sent}
+        return {**await secrets.read(self._bus, wanted.key, held), **sent}
