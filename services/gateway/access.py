@@ -43,6 +43,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/integrations/{id}/test"): ("manage_integrations",),
     ("POST", "/v1/integrations/{id}/publish"): ("publish",),
     ("POST", "/v1/ingest"): ("publish", DEVICE),
+    ("POST", "/v1/ingest/stream"): ("publish", DEVICE),
     ("GET", "/v1/credentials/{id}/connections"): ("read", "manage_credentials"),
     ("POST", "/v1/credentials/{id}/disconnect"): ("manage_credentials",),
     ("GET", "/v1/limits"): ("read", "manage_credentials"),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from contracts.failures import Refused
+from services.gateway.compressed import GZIP
 from services.gateway.problems import FieldError, Invalid
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -75,5 +76,7 @@ async def check_content(request: Request[Any, Any, Any]) -> None:
     sent = request.content_type[0].lower()
     if sent not in media_types:
         raise Refused("media_type.unsupported", f"send Content-Type: {' or '.join(media_types)}")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused("media_type.unsupported", "compressed bodies are not taken")
+    encodings = ("identity", GZIP) if handler.opt.get("gzip") else ("identity",)
+    if request.headers.get("content-encoding", "identity").lower() not in encodings:
+        words = "only gzip is taken" if GZIP in encodings else "compressed bodies are not taken"
+        raise Refused("media_type.unsupported", f"Content-Encoding: {words}")

@@ -23,7 +23,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STREAM = "/v1/stream"
-LASTING_S = {"/v1/credentials/bulk": 300.0}  # it answers as it goes
+# These answer as they go; an ingest stream has time-outs of its own for each read and each write.
+LASTING_S = {"/v1/credentials/bulk": 300.0, "/v1/ingest/stream": 24 * 3600.0}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = log(part="access")
 _duration = meter.create_histogram(
@@ -114,6 +115,8 @@ class _Exchange:
             added.append((b"content-security-policy", _CSP))
         if b"cache-control" not in names:
             added.append((b"cache-control", b"no-store"))
+        if rate_limit := self.scope.get("rate_limit"):
+            added += [(name.encode(), value.encode()) for name, value in rate_limit().items()]
         if parent := traceparent():
             added.append((b"traceresponse", parent.encode()))
         return added

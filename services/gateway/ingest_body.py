@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from services.gateway.routes.connections import check_size, from_base64
 from services.gateway.settings import LINES_MAX
 from services.gateway.topic_space import whole
 
+ID_CHARS_MAX = 128
 _FIELD = re.compile(r"`\$\.([^`]+)`")
 _NAMED = re.compile(r"field `([^`]+)`")
 
@@ -26,6 +27,7 @@ class IngestMessage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     payload: msgspec.Raw = msgspec.Raw()
     payload_base64: str | None = None
     qos: Literal[0, 1, 2] = 1
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS_MAX)] | None = None
 
 
 class Message(NamedTuple):
@@ -34,9 +36,11 @@ class Message(NamedTuple):
     topic: str  # whole
     payload: bytes
     qos: int
+    id: str | None  # the sender's own: the same one again is the same message
 
 
 _decode = msgspec.json.Decoder(IngestMessage).decode
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def read(body: bytes, caller: Principal, *, is_device: bool) -> Message:
@@ -49,7 +53,7 @@ def read(body: bytes, caller: Principal, *, is_device: bool) -> Message:
     topic = whole(sent.topic, caller.organization)
     if is_device and not may_publish(caller.publish, topic):
         raise Refused("topic.forbidden", "the credential's filters do not cover this topic", field="topic")
-    return Message(topic, payload, sent.qos)
+    return Message(topic, payload, sent.qos, sent.id)
 
 
 def lines(body: bytes) -> list[tuple[int, bytes]]:
@@ -60,6 +64,19 @@ def lines(body: bytes) -> list[tuple[int, bytes]]:
     if len(found) > LINES_MAX:
         raise Refused("request.too_large", f"{len(found)} lines, at most {LINES_MAX} are taken at once")
     return found
+
+
+def members(body: bytes) -> list[tuple[int, bytes]]:
+    """The members of a JSON array with their numbers, from 1."""
+    try:
+        found = _decode_array(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused("request.malformed", f"this is not valid JSON: {error}") from error
+    if not found:
+        raise Invalid([FieldError(field="", detail="the array is empty")])
+    if len(found) > LINES_MAX:
+        raise Refused("request.too_large", f"{len(found)} messages, at most {LINES_MAX} are taken at once")
+    return [(number, bytes(member)) for number, member in enumerate(found, 1)]
 
 
 def _require_json(body: bytes) -> None:

@@ -95,7 +95,7 @@ def headers(failure: Failure) -> dict[str, str]:
         if failure.code != "key.missing":
             made["www-authenticate"] += ', error="invalid_token"'
     if status in (429, 503):
-        made["retry-after"] = str(RETRY_AFTER_S)
+        made["retry-after"] = str(failure.extra.get("retry_after_s", RETRY_AFTER_S))
     return made
 
 

@@ -29,6 +29,12 @@ class GatewaySettings(ServiceSettings):
     """From the first header to the answer; the slowest call between services may take 12 s."""
     ingest_timeout_s: float = 10.0
     """How long an HTTP ingest waits for the log before it is told to try again."""
+    ingest_idle_s: float = 60.0
+    """An ingest stream that sends nothing for this long is ended: proxies would close it without a word."""
+    ingests_max: int = 100
+    """Ingest streams in this process: each holds up to 1,000 lines on their way to the log."""
+    ingests_per_organization_max: int = 10
+    """One tenant cannot take the others' places."""
     streams_max: int = 500
     """Readers of /v1/stream in this process: each holds a consumer and up to some hundred messages."""
     streams_per_organization_max: int = 20

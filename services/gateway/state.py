@@ -15,6 +15,7 @@ from runtime.health import Health
 from runtime.log_writer import LogWriter
 from runtime.rpc import call, follow
 from services.gateway.auth import Keys
+from services.gateway.ingests import Ingests
 from services.gateway.live import Live
 from services.gateway.metering import Metering
 from services.gateway.settings import GatewaySettings
@@ -40,6 +41,7 @@ class Gateway:
         self.live = live
         self.health = health
         self.metering = Metering()
+        self.ingests = Ingests(settings)
 
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""

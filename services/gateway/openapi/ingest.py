@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.topics import TOPIC_BYTES_MAX
-from services.gateway.ingest_body import IngestMessage
+from services.gateway.ingest_body import ID_CHARS_MAX, IngestMessage
 
 INGEST_SCHEMA_NAME = IngestMessage.__name__
 INGEST_SCHEMA: dict[str, Any] = {
@@ -29,6 +29,12 @@ INGEST_SCHEMA: dict[str, Any] = {
             "enum": [0, 1, 2],
             "default": 1,
             "description": "Recorded with the message",
+        },
+        "id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": ID_CHARS_MAX,
+            "description": "The sender's own: a message with an id of the last two minutes is not stored again",
         },
     },
 }
