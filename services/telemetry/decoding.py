@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -36,6 +36,9 @@ class Choice(NamedTuple):
 STANDARD = Choice(get(DEFAULT), get(DEFAULT).Settings())
 Choose = Callable[[str, str, int], Choice]
 """(organization, source, time of storing in ns) → the choice that held then."""
+Read = Decoded | Unprocessable
+"""What a message says, or why it is a dead letter."""
+_NOTHING_AHEAD: Mapping[int, Read] = {}
 
 
 class SampleRow(NamedTuple):
@@ -90,8 +93,13 @@ class Batch:
         self.links: list[str] = []
 
 
-def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
-    """Adds to `into` what these entries say; never raises: what cannot be read is a failure of its own."""
+def project(
+    entries: Sequence[Entry], choose: Choose, into: Batch, ahead: Mapping[int, Read] = _NOTHING_AHEAD
+) -> None:
+    """Adds to `into` what these entries say; never raises: what cannot be read is a failure of its own.
+
+    `ahead` has, by sequence, what was decoded elsewhere already.
+    """
     add_message, add_sample = into.messages.append, into.samples.append
     for entry in entries:
         received = _EPOCH + timedelta(0, 0, entry.time_ns // 1000)
@@ -110,13 +118,10 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
             _fail(into, entry, message, "none", "payload.too_large", detail)
             continue
         try:
-            decoded = choice.decoder.decode(
-                _new(
-                    Message,
-                    (message.topic, message.payload, message.received, message.hosted_device, choice.prefix),
-                ),
-                choice.settings,
-            )
+            if entry.sequence in ahead:
+                decoded = _taken(ahead[entry.sequence])
+            else:
+                decoded = choice.decoder.decode(_asked(message, choice.prefix), choice.settings)
         except Unprocessable as failure:
             _fail(into, entry, message, _named(choice), failure.code, failure.detail)
             continue
@@ -137,6 +142,22 @@ def project(entries: Sequence[Entry], choose: Choose, into: Batch) -> None:
 
 def is_hosted(subject: str) -> bool:
     return _HOSTED in subject
+
+
+def stored_message(entry: Entry) -> StoredMessage:
+    """Raises whatever it likes for an envelope that is not ours."""
+    return _message(entry, _EPOCH + timedelta(0, 0, entry.time_ns // 1000))
+
+
+def _asked(message: StoredMessage, prefix: str | None) -> Message:
+    _, _, topic, _, _, received, payload, hosted_device, _ = message
+    return _new(Message, (topic, payload, received, hosted_device, prefix, None))
+
+
+def _taken(read: Read) -> Decoded:
+    if isinstance(read, Unprocessable):
+        raise read
+    return read
 
 
 def _message(entry: Entry, received: datetime) -> StoredMessage:

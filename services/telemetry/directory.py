@@ -19,6 +19,7 @@ from runtime.jetstream import ApiError
 from runtime.observe import log
 from runtime.pull import Entry, Pull
 from services.telemetry.decoding import STANDARD, Choice
+from services.telemetry.sandbox.expressions import uses_expression
 
 _log = log(part="directory")
 QUIET_S = 0.5  # nothing for as long: there is nothing more
@@ -39,6 +40,7 @@ class Directory:
         # message gets the same decoder whenever it is read again.
         self._times: dict[tuple[str, str], list[int]] = {}
         self._choices: dict[tuple[str, str], list[Choice]] = {}
+        self.uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
         self._limits: dict[str, _PayloadLimits] = {}  # of organizations that were ever given one
         self._changed = asyncio.Event()
@@ -117,6 +119,7 @@ class Directory:
             return
         self._times.setdefault(key, []).append(entry.time_ns)
         self._choices.setdefault(key, []).append(choice)
+        self.uses_expressions |= uses_expression(choice.settings)
 
 
 def _choice(wanted: DecoderChoice, prefix: str | None) -> Choice:

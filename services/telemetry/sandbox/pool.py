@@ -1,0 +1,231 @@
+"""Evaluates rules of many organizations in turns; what a rule does wrong costs the others next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
+
+from contracts.activity import ActivityRecorded
+from runtime.observe import log, meter
+from services.telemetry.sandbox import quarantine
+from services.telemetry.sandbox.process import Died, Limits, Worker
+from services.telemetry.sandbox.protocol import Asked, Outcome
+from services.telemetry.sandbox.quarantine import Allowance, Quarantine
+
+_log = log(part="sandbox")
+_cpu = meter.create_counter("hybridmq.expressions.cpu", unit="s", description="CPU time of expressions")
+_messages = meter.create_counter(
+    "hybridmq.expressions.messages", unit="{message}", description="Messages evaluated"
+)
+_deaths = meter.create_counter(
+    "hybridmq.expressions.deaths", unit="{process}", description="Workers that died"
+)
+TURN_CPU_S = 0.005  # what a turn is to take, by what the last one took: others wait so long
+FIRST_TURN = 16  # messages of a rule that is not known yet
+START_COST_S = 0.1  # CPU time of a new worker, which is charged to whose message the last one died of
+SPARES = 1  # started already, for when one dies
+RESTART_S = 1.0  # after one that could not be started
+
+Happened = Callable[[str, ActivityRecorded], None]
+
+
+class Rule(NamedTuple):
+    organization: str
+    language: str
+    source: str
+    integration: str | None = None  # for people, in the activity
+
+    @property
+    def key(self) -> quarantine.Rule:
+        text = f"{self.language}\0{self.source}".encode()
+        return quarantine.Rule(self.organization, hashlib.sha256(text).hexdigest()[:16])
+
+
+class Failure(NamedTuple):
+    """Why a message has no outcome; a failure code, and words."""
+
+    code: str
+    detail: str
+
+
+class Pool:
+    """`size` workers and a spare, started when the first rule comes; `close()` ends them.
+
+    An organization has one worker at a time, however many rules it has; organizations take turns of a few
+    milliseconds, in the order in which they ask.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        happened: Happened,
+        *,
+        limits: Limits = Limits(),
+        allowance: Allowance = Allowance(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size, self._happened, self._limits, self._clock = size, happened, limits, clock
+        self._quarantine = Quarantine(allowance)
+        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._workers: set[Worker] = set()
+        self._spares: list[Worker] = []
+        self._starting = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted: dict[str, tuple[asyncio.Lock, int]] = {}  # an organization's turn; and how many want it
+        self._cost_s: dict[quarantine.Rule, float] = {}  # CPU seconds a message
+        self._closed = False
+
+    async def evaluate(
+        self, rule: Rule, messages: Sequence[Asked], *, within_s: float = 2.0
+    ) -> list[Outcome | Failure]:
+        """One for each message; never raises for what a rule does. What is not done in time has a Failure."""
+        done: list[Outcome | Failure] = []
+        lock, wanted = self._wanted.get(rule.organization, (asyncio.Lock(), 0))
+        self._wanted[rule.organization] = (lock, wanted + 1)
+        try:
+            async with asyncio.timeout(within_s), lock:
+                await self._evaluate(rule, messages, done)
+        except TimeoutError:
+            late = Failure("decoder.unavailable", f"there was no time for it within {within_s:g} s")
+            done += [late] * (len(messages) - len(done))
+        finally:
+            lock, wanted = self._wanted.pop(rule.organization)
+            if wanted > 1:
+                self._wanted[rule.organization] = (lock, wanted - 1)
+            self._tell(rule)
+        return done
+
+    async def _evaluate(self, rule: Rule, messages: Sequence[Asked], done: list[Outcome | Failure]) -> None:
+        key, labels = rule.key, {"language": rule.language}
+        fatal: tuple[int, Failure] | None = None  # a message that a worker died of: it is not tried again
+        retried = False
+        while len(done) < len(messages):
+            if fatal is not None and fatal[0] == len(done):
+                done.append(fatal[1])
+                fatal = None
+                continue
+            if why := self._quarantine.why(key, self._clock()):
+                done += [Failure("decoder.quarantined", why)] * (len(messages) - len(done))
+                return
+            turn = self._next(key, messages[len(done) : fatal[0] if fatal else None])
+            worker = await self._take()
+            try:
+                outcomes, cpu_s = await worker.run(rule.language, rule.source, turn)
+            except Died as death:
+                _deaths.add(1, labels)
+                _log.warning("a worker died", organization=rule.organization, rule=key.digest, why=death.why)
+                if death.guilty:
+                    cost_s = self._limits.message_cpu_s + START_COST_S
+                    self._quarantine.died(key, death.why, cost_s, self._clock())
+                elif not retried:
+                    retried = True  # the machine was slow: once more, by another worker
+                    continue
+                code = "decoder.crashed" if death.guilty and not death.timed_out else "decoder.timeout"
+                # The outcomes of those before it went with the worker: they are evaluated again, without it.
+                fatal = (len(done) + death.at, Failure(code, death.why))
+                continue
+            finally:
+                self._give(worker)
+            _messages.add(len(turn), labels)
+            _cpu.add(cpu_s, labels)
+            self._remember(key, cpu_s / len(turn))
+            self._quarantine.ran(key, len(turn), cpu_s, self._clock())
+            done += outcomes
+
+    def _next(self, key: quarantine.Rule, messages: Sequence[Asked]) -> list[Asked]:
+        """What makes one turn."""
+        cost = self._cost_s.get(key)
+        count = (
+            FIRST_TURN if cost is None else max(1, min(self._limits.turn_messages, int(TURN_CPU_S / cost)))
+        )
+        turn: list[Asked] = []
+        size = 0
+        for message in messages[:count]:
+            size += len(message.payload)
+            if turn and size > self._limits.turn_bytes:
+                break
+            turn.append(message)
+        return turn
+
+    def _remember(self, key: quarantine.Rule, cost_s: float) -> None:
+        self._cost_s[key] = max(cost_s, 1e-6)
+        if len(self._cost_s) > quarantine.ENTRIES_MAX:
+            self._cost_s.pop(next(iter(self._cost_s)))
+
+    async def _take(self) -> Worker:
+        self._fill()
+        return await self._idle.get()
+
+    def _give(self, worker: Worker) -> None:
+        if worker.alive and not worker.worn and not self._closed:
+            self._idle.put_nowait(worker)
+            return
+        self._workers.discard(worker)
+        if worker.alive:
+            self._background(worker.kill())
+        self._fill()
+
+    def _fill(self) -> None:
+        """The spare takes an empty place, and others are started."""
+        if self._closed:
+            return
+        while self._spares and len(self._workers) < self._size:
+            worker = self._spares.pop()
+            self._workers.add(worker)
+            self._idle.put_nowait(worker)
+        missing = self._size + SPARES - len(self._workers) - len(self._spares) - self._starting
+        for _ in range(missing):
+            self._starting += 1
+            self._background(self._start())
+
+    async def _start(self) -> None:
+        try:
+            while not self._closed:
+                try:
+                    worker = await Worker.start(self._limits)
+                except OSError as error:
+                    _log.error("a worker could not be started", error=str(error))
+                    await asyncio.sleep(RESTART_S)
+                    continue
+                if not worker.filtered:
+                    _log.warning("this kernel filters no system calls: workers are confined by limits alone")
+                self._spares.append(worker)
+                break
+        finally:
+            self._starting -= 1
+        self._fill()
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Ends all workers; they are gone when this returns."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.kill() for worker in (*self._workers, *self._spares)))
+        self._workers.clear()
+        self._spares.clear()
+
+    def _tell(self, rule: Rule) -> None:
+        changes, self._quarantine.changes = self._quarantine.changes, []
+        for organization, digest, why, rest_s in changes:
+            one = digest == rule.key.digest and organization == rule.organization
+            what = "An expression" if digest else "All of the organization's expressions"
+            event = ActivityRecorded(
+                kind="decoder.quarantined" if why else "decoder.released",
+                status="failed" if why else "ok",
+                summary=f"{what} may not run for {rest_s:.0f} s: {why}" if why else f"{what} may run again",
+                subject=f"integration:{rule.integration}" if one and rule.integration else None,
+                reason="decoder.quarantined" if why else None,
+                details={"rule": digest, "language": rule.language, "rest_s": rest_s}
+                if one
+                else {"rest_s": rest_s},
+            )
+            self._happened(organization, event)
