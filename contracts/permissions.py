@@ -50,6 +50,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "command.ingest.*",
             "link.*.*.*",
             "query.telemetry.*",
+            "command.telemetry.*",
             "message.*.*.http",
             "device-command.*.*",
             "activity.*.*",
@@ -82,14 +83,21 @@ PLATFORM_USERS: dict[str, Permissions] = {
     "ingest": _service(
         "ingest",
         # Only ingest opens connections to brokers, so only it may ask for the secrets of integrations.
-        publish=("message.>", "device-command.*.*", "activity.*.*", "$KV.LEASES.>", "secret.credentials.*"),
+        publish=(
+            "message.>",
+            "device-command.*.*",
+            "activity.*.*",
+            "$KV.LEASES.>",
+            "$KV.REPLICAS.*",
+            "secret.credentials.*",
+        ),
         subscribe=("command.ingest.*", "link.*.*.*"),
         responses=256,  # steps of a connection test: a dozen, and one for each of up to 100 filters
     ),
     "telemetry": _service(
         "telemetry",
         publish=("deadletter.*.*", "activity.*.*", "query.credentials.all-connections"),
-        subscribe=("query.telemetry.*",),
+        subscribe=("query.telemetry.*", "command.telemetry.*"),
     ),
     "provision": Permissions(
         publish=(

@@ -146,6 +146,7 @@ COMMANDS = Stream(
 SECRETS_BUCKET = "SECRETS"
 IDEMPOTENCY_BUCKET = "IDEMPOTENCY"
 LEASES_BUCKET = "LEASES"
+REPLICAS_BUCKET = "REPLICAS"
 LAST_USED_BUCKET = "LAST_USED"
 
 
@@ -167,6 +168,8 @@ SECRETS = _bucket(SECRETS_BUCKET, ("credentials",), max_age=None, max_bytes=1 * 
 IDEMPOTENCY = _bucket(IDEMPOTENCY_BUCKET, ("credentials",), max_age=timedelta(hours=24), max_bytes=1 * GIB)
 # Which ingest process owns which link: gone by itself when its owner dies.
 LEASES = _bucket(LEASES_BUCKET, ("ingest",), max_age=timedelta(seconds=10), max_bytes=64 * MIB)
+# Which ingest processes are alive: a replica that dies leaves its links within this time (ADR 16).
+REPLICAS = _bucket(REPLICAS_BUCKET, ("ingest",), max_age=timedelta(seconds=3), max_bytes=1 * MIB)
 
 # When each secret was last used, and by which client ids: one small entry for each credential and key.
 LAST_USED = _bucket(LAST_USED_BUCKET, ("credentials",), max_age=None, max_bytes=256 * MIB)
@@ -180,5 +183,6 @@ STREAMS: tuple[Stream, ...] = (
     SECRETS,
     IDEMPOTENCY,
     LEASES,
+    REPLICAS,
     LAST_USED,
 )

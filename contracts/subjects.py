@@ -115,6 +115,22 @@ def lease(organization: str, integration: str) -> str:
     return f"$KV.LEASES.{organization}.{integration}"
 
 
+def replica(id: str) -> str:
+    """Entry of the bucket REPLICAS: an ingest process that is alive."""
+    return f"$KV.REPLICAS.{id}"
+
+
+def link_claim(organization: str, integration: str) -> str:
+    """In MESSAGES, beside the messages of all partitions: which ingest process owns an external link."""
+    return f"message._.links.{organization}.{integration}"
+
+
+def claimed_link(subject: str) -> tuple[str, str]:
+    """Organization and integration that a claim names."""
+    _, _, _, organization, integration = subject.split(".")
+    return organization, integration
+
+
 def link_call(organization: str, integration: str, verb: str) -> str:
     """A call to whichever ingest process owns this external link: nobody else subscribes to it."""
     return f"link.{organization}.{integration}.{verb}"

@@ -35,6 +35,7 @@ from contracts.integrations import (
     IntegrationDeleted,
 )
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
+from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged
 from contracts.organizations import (
     AdminKeyRotated,
     ApiKeyIssued,
@@ -67,6 +68,9 @@ _LATEST: tuple[type[Event], ...] = (
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,
+    IntegrationPaused,
+    IntegrationResumed,
+    IntegrationWatchChanged,
     OrganizationCreated,
     OrganizationDeleted,
     OrganizationLimitsChanged,

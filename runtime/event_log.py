@@ -20,6 +20,9 @@ from runtime.jetstream import WRONG_LAST_SEQUENCE, ApiError
 from runtime.observe import with_trace
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_LAST_SUBJECT = (
+    "Nats-Expected-Last-Subject-Sequence-Subject"  # whose last, where not the message's own
+)
 BATCH_ID, BATCH_SEQUENCE, BATCH_COMMIT = "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"
 EVENTS_PER_READ = 1000
 

@@ -42,10 +42,13 @@ OnStored = Callable[[Stored | None], None]
 class Write:
     """A message on its way."""
 
-    __slots__ = ("cancelled", "data", "left", "lines", "on_stored", "subject")
+    __slots__ = ("cancelled", "condition", "data", "left", "lines", "on_stored", "subject")
 
-    def __init__(self, subject: str, lines: str, data: bytes, on_stored: OnStored | None) -> None:
+    def __init__(
+        self, subject: str, lines: str, data: bytes, on_stored: OnStored | None, condition: str
+    ) -> None:
         self.subject, self.lines, self.data, self.on_stored = subject, lines, data, on_stored
+        self.condition = condition
         self.cancelled = self.left = False
 
     def cancel(self) -> bool:
@@ -97,11 +100,17 @@ class LogWriter:
         """The same for whoever does not wait for the outcome; a message that the stream refuses is logged."""
         self.submit(subject, fast_publish.header_lines(headers), data, None)
 
-    def submit(self, subject: str, lines: str, data: bytes, on_stored: OnStored | None) -> Write:
-        """The same at the least cost: headers as lines (see `fast_publish`), the outcome by a plain call."""
+    def submit(
+        self, subject: str, lines: str, data: bytes, on_stored: OnStored | None, *, condition: str = ""
+    ) -> Write:
+        """The same at the least cost: headers as lines (see `fast_publish`), the outcome by a plain call.
+
+        `condition`: header lines that the server is to check. A batch is stored as a whole or not at all, so
+        those that share one send it once.
+        """
         if len(self._queue) >= self._messages_max or self._bytes + len(data) > self._bytes_max:
             raise Unavailable("log.unavailable", "too many messages wait for the event log; try again")
-        write = Write(subject, lines, data, on_stored)
+        write = Write(subject, lines, data, on_stored, condition)
         self._queue.append(write)
         self._bytes += len(data)
         self._wake.set()
@@ -157,7 +166,7 @@ class LogWriter:
     async def _store(self, write: Write) -> None:
         while True:
             try:
-                answer = await self._request(write, write.lines)
+                answer = await self._request(write, write.lines + write.condition)
             except ApiError as error:
                 _log.error("message refused", error=str(error), subject=write.subject)
                 _tell(write, None)
@@ -171,18 +180,27 @@ class LogWriter:
 
     async def _commit_batch(self, batch: list[Write]) -> None:
         batch_id = f"{BATCH_ID}: {uuid7().hex}\r\n{BATCH_SEQUENCE}: "
+        conditions = set[str]()
+
+        def lines(write: Write, number: int) -> str:
+            made = f"{write.lines}{batch_id}{number}\r\n"
+            if write.condition in conditions:
+                return made
+            conditions.add(write.condition)
+            return made + write.condition
+
         try:
             await fast_publish.send(
                 self._client,
                 [
-                    fast_publish.frame(write.subject, f"{write.lines}{batch_id}{number}\r\n", write.data)
+                    fast_publish.frame(write.subject, lines(write, number), write.data)
                     for number, write in enumerate(batch[:-1], 1)
                 ],
             )
         except (nats.errors.Error, OSError) as error:
             raise Unavailable("log.unavailable", repr(error)) from error
         last = batch[-1]
-        answer = await self._request(last, f"{last.lines}{batch_id}{len(batch)}\r\n{BATCH_COMMIT}: 1\r\n")
+        answer = await self._request(last, f"{lines(last, len(batch))}{BATCH_COMMIT}: 1\r\n")
         first = int(answer["seq"]) - len(batch) + 1
         for offset, write in enumerate(batch):
             _tell(write, Stored(first + offset, False))

@@ -19,10 +19,12 @@ from services.ingest.commands import Commands
 from services.ingest.connection_tests import ConnectionTests
 from services.ingest.drops import Drops
 from services.ingest.hosted import HostedQos0
-from services.ingest.hosted_mosquitto import hosted_link
+from services.ingest.hosted_mosquitto import HOSTED_LINK, hosted_link
 from services.ingest.manager import Manager
 from services.ingest.network import Network
+from services.ingest.ownership import Ownership
 from services.ingest.publish import HostedConnection, Publisher
+from services.ingest.replicas import Replicas
 from services.ingest.routing import Routing
 from services.ingest.settings import Settings
 
@@ -38,25 +40,31 @@ async def run() -> None:
         drops = Drops(activity)
         service.task(drops.run(), "drops")
 
+        replicas = Replicas(client)
+        ownership = Ownership(client, replicas)
+
         hosted_writer = LogWriter(client, queue_messages_max=settings.qos0_waiting_max)
         service.task(hosted_writer.run(), "hosted writer")
         if settings.hosted_broker == "nats":
             await open_devices(service, settings, HostedQos0(hosted_writer, drops))
         else:
             link = hosted_link(service.bus, settings, hosted_writer, activity, drops)
-            service.task(link.run(), "hosted session")
+            ownership.add(HOSTED_LINK, link.run)
 
         # Names are resolved in threads: a slow name server must not hold up all links.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
         network = Network(settings.policy)
         writer = LogWriter(client)
         service.task(writer.run(), "link writer")
+        service.task(replicas.run(), "replicas")
+        service.task(ownership.run(), "ownership")
         routing = Routing(client)
         manager = Manager(
             service.bus,
             writer,
             activity,
             drops,
+            ownership,
             routing,
             inflight_max=settings.link_inflight_max,
             network=network,

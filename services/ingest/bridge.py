@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -19,13 +20,18 @@ from runtime import observe
 from runtime.fast_publish import header_lines
 from runtime.log_writer import MESSAGE_ID, LogWriter, Stored, Write
 from services.ingest import metrics
+from services.ingest.claim import Claim
 from services.ingest.drops import Drops
+from services.ingest.flow import Flow
 from services.ingest.frames import Incoming
 from services.ingest.session import Session
 from services.ingest.window import Taken, Window
 
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
 _CACHED_MAX = 8_192
+
+AfterStored = Callable[[Session, Incoming], None]
+"""Called once a message is in the log, with the session that it came by; quick, and it must not raise."""
 
 
 class Place(NamedTuple):
@@ -59,6 +65,8 @@ class Bridge:
         integration: str,
         writer: LogWriter,
         window: Window,
+        claim: Claim,
+        flow: Flow,
         *,
         inflight_max: int,
         drops: Drops,
@@ -66,6 +74,8 @@ class Bridge:
         self._organization, self._integration = organization, integration
         self._writer = writer
         self._window = window
+        self._claim, self._flow = claim, flow
+        self.after_stored: AfterStored | None = None
         self._inflight_max = inflight_max
         self._drops = drops
         self._ids, self._number = os.urandom(8).hex(), 0
@@ -89,8 +99,10 @@ class Bridge:
                 if session.ended.done():
                     return  # the rest comes again, in its order
                 self._take(session, message, received, begun)
+        size = sum([len(message.payload or b"") for message in chunk])
         metrics.links.messages += len(chunk)
-        metrics.links.bytes += sum([len(message.payload or b"") for message in chunk])
+        metrics.links.bytes += size
+        self._flow.took(chunk, size)
         if len(self._under_way) >= self._inflight_max:
             session.pause()
 
@@ -102,6 +114,7 @@ class Bridge:
             return
         if qos and dup and (copy := self._window.copy_of(mid, topic, payload)) is not None:
             metrics.duplicates.add(1)
+            self._flow.tally.duplicates += 1
             if copy.sequence:
                 self._acknowledge(session, mid, qos)
             else:
@@ -128,9 +141,11 @@ class Bridge:
                 lines += f"{messages.DUP}: 1\r\n"
             taken = self._window.take(mid, topic, payload)
             self._waiting[taken.number] = (session, qos)
-        on_stored = partial(self._on_stored, self._number, taken, topic)
+        on_stored = partial(self._on_stored, self._number, taken, session, message)
         try:
-            self._under_way[self._number] = self._writer.submit(subject, lines, payload, on_stored)
+            self._under_way[self._number] = self._writer.submit(
+                subject, lines, payload, on_stored, condition=self._claim.condition
+            )
         except Unavailable:
             self._refused(taken, topic)
 
@@ -138,18 +153,23 @@ class Bridge:
         """None for a topic that no log takes."""
         return place(self._organization, self._integration, topic)
 
-    def _on_stored(self, number: int, taken: Taken | None, topic: str, stored: Stored | None) -> None:
+    def _on_stored(
+        self, number: int, taken: Taken | None, came: Session, message: Incoming, stored: Stored | None
+    ) -> None:
         self._under_way.pop(number, None)
         if self._session is not None and len(self._under_way) <= self._inflight_max // 2:
             self._session.resume()
         if not self._under_way:
             self._settled.set()
         if stored is None:
-            self._refused(taken, topic)
-        elif taken is not None:
+            self._refused(taken, message.topic)
+            return
+        if taken is not None:
             session, qos = self._waiting.pop(taken.number)
             self._window.store(taken, stored.sequence)
             self._acknowledge(session, taken.mid, qos)
+        if self.after_stored is not None:
+            self.after_stored(came, message)
 
     def _refused(self, taken: Taken | None, topic: str) -> None:
         if taken is None:
@@ -161,6 +181,7 @@ class Bridge:
         session.end("the event log does not take more")
 
     def _drop(self, reason: str, topic: str) -> None:  # noqa: ARG002 — whose it is, where a link has many
+        self._flow.tally.dropped += 1
         self._drops.add(self._organization, self._integration, kind="link.dropped", reason=reason)
 
     def _acknowledge(self, session: Session, mid: int, qos: int) -> None:
@@ -174,6 +195,15 @@ class Bridge:
         if session is self._session:
             stored, self._stored = self._stored, []
             session.acknowledge(stored)
+
+    @property
+    def under_way(self) -> int:
+        """Messages that wait for the log."""
+        return len(self._under_way)
+
+    @property
+    def held_back(self) -> bool:
+        return len(self._under_way) >= self._inflight_max
 
     def abandon(self) -> None:
         """Takes back what has not left for the log."""

@@ -6,7 +6,6 @@ One replica of ingest holds the session; QoS 1 and 2 are acknowledged once store
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -22,9 +21,10 @@ from runtime.activity import ActivityLog
 from runtime.bus import Bus
 from runtime.log_writer import LogWriter
 from services.ingest.bridge import Bridge, Place
+from services.ingest.claim import Claim
 from services.ingest.drops import Drops
+from services.ingest.flow import Flow
 from services.ingest.frames import Incoming
-from services.ingest.lease import Lease
 from services.ingest.link import Link
 from services.ingest.links import Key, Wanted
 from services.ingest.network import Network
@@ -72,8 +72,11 @@ class HostedBridge(Bridge):
         self._drops.add(topic.partition("/")[0], HOSTED, kind="hosted.dropped", reason=reason)
 
 
+HOSTED_LINK = Key(PLATFORM, HOSTED)
+
+
 def hosted_link(bus: Bus, settings: Settings, writer: LogWriter, activity: ActivityLog, drops: Drops) -> Link:
-    """Its `run()` is the task."""
+    """Its `run()` is the work of the replica that owns it."""
     address = urlsplit(settings.hosted_mqtt_url)
     broker = broker_settings(
         host=address.hostname or "127.0.0.1",
@@ -84,18 +87,16 @@ def hosted_link(bus: Bus, settings: Settings, writer: LogWriter, activity: Activ
         keepalive_s=KEEPALIVE_S,
     )
 
-    async def bridge() -> Bridge:
+    async def bridge(claim: Claim, flow: Flow) -> Bridge:
         window = await recall(bus.client, messages_of_hosted())
-        return HostedBridge(
-            PLATFORM, HOSTED, writer, window, inflight_max=settings.link_inflight_max, drops=drops
-        )
+        limit = settings.link_inflight_max
+        return HostedBridge(*HOSTED_LINK, writer, window, claim, flow, inflight_max=limit, drops=drops)
 
     async def password(_: Wanted) -> str:
         return settings.hosted_mqtt_password.get_secret_value()
 
     return Link(
-        Wanted(Key(PLATFORM, HOSTED), broker, (FILTER,)),
-        lease=Lease(bus.client, PLATFORM, HOSTED, os.urandom(12).hex().encode()),
+        Wanted(HOSTED_LINK, broker, (FILTER,)),
         bridge=bridge,
         read_password=password,
         activity=activity,

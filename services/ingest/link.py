@@ -1,122 +1,125 @@
-"""One external integration's life: own it, connect, subscribe, carry on, try again."""
+"""One external integration's link while this process owns it: connect, subscribe, carry on, try again."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any, Literal
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from contracts.activity import ActivityRecorded, Status
 from contracts.failures import Failure, Refused, Unavailable
-from contracts.links import LinkStatus
 from runtime.activity import ActivityLog
 from runtime.observe import log
 from services.ingest import backoff, metrics
 from services.ingest.bridge import Bridge
-from services.ingest.lease import Lease
+from services.ingest.claim import Claim
+from services.ingest.condition import (
+    SILENT,
+    Anew,
+    Condition,
+    Connected,
+    Ended,
+    Happening,
+    Paused,
+    Resumed,
+    Right,
+    TurnedAway,
+    Wrong,
+    evolve,
+)
+from services.ingest.flow import Flow
 from services.ingest.links import Wanted
 from services.ingest.network import Network
-from services.ingest.routing import Routing
 from services.ingest.session import Identity, Session
 
 _log = log(part="link")
-State = Literal["connecting", "up", "refused", "down"]
 SETTLE_S = 5.0
-AGAIN_S = 1.0  # between two times of owning a link
+AGAIN_S = 1.0  # between two looks at a log that is away
 STEADY_S = 30.0  # a connection that held so long was none of a row of failures
-
-_KINDS: dict[State, tuple[str, Status]] = {
-    "up": ("link.up", "ok"),
-    "down": ("link.down", "failed"),
-    "refused": ("link.refused", "refused"),
-}
+AWAY = "log.unavailable"
+NOT_GRANTED = "subscription.refused"
 
 
 class Link:
-    """`run()` is its task; `change()` takes new topics while it is connected."""
+    """`run()` while this process owns it; `change()` takes an edit at any time."""
 
     def __init__(
         self,
         wanted: Wanted,
         *,
-        lease: Lease,
-        bridge: Callable[[], Awaitable[Bridge]],
+        bridge: Callable[[Claim, Flow], Awaitable[Bridge]],
         read_password: Callable[[Wanted], Awaitable[str | None]],
         activity: ActivityLog,
         network: Network,
-        routing: Routing | None = None,
         attempts_counted: int = 10,
     ) -> None:
         """`attempts_counted` bounds how long the pauses between tries become."""
         self.wanted = wanted
         self.session: Session | None = None  # while it is up
-        self._lease = lease
-        self._routing = routing  # None: nobody calls it
+        self.bridge: Bridge | None = None  # while it is owned
+        self.flow = Flow()
+        self.condition = Condition(datetime.now(UTC))
+        self.connected_since: datetime | None = None
+        self.next_try_at: datetime | None = None
+        self.refused_filters: dict[str, str] = {}  # with the broker's reason
         self._make_bridge = bridge
-        self._bridge_before: Bridge | None = None
         self._read_password = read_password
         self._activity = activity
         self._network = network
         self._attempts_counted = attempts_counted
         self._password: str | None = None
-        self._state: State = "connecting"
-        self._said: tuple[State, str] = ("connecting", "")
-        self._condition: tuple[State, str, str] = ("connecting", "", "")
-        self._since = datetime.now(UTC)
-        self._subscribed: frozenset[Any] | None = (
+        self._subscribed: frozenset[str] | None = (
             None  # by this process, in the session that the broker holds
         )
-        self._change = asyncio.Event()
-        metrics.link_states["connecting"] += 1
+        self._changed = asyncio.Event()
+        self._watch()
 
     def change(self, wanted: Wanted) -> None:
-        """New topics, over the same connection."""
+        """Other topics go over the same connection; anything else is tried at once."""
         self.wanted = wanted
-        self._change.set()
+        self._watch()
+        self._changed.set()
 
-    async def run(self) -> None:
-        """Until cancelled: then nothing that was taken is left unstored without its broker knowing."""
+    async def run(self, claim: Claim) -> None:
+        """Until the claim is lost, or until cancelled: then nothing that was taken is left unstored without
+        its broker knowing."""
+        self.condition = Condition(datetime.now(UTC))
+        metrics.link_states[self.condition.state] += 1
         try:
-            while True:
-                await self._lease.acquire()
-                if self._routing is None:
-                    await self._while_owned()
-                else:
-                    async with self._routing.open(self.wanted.key, lambda: self._lease.held):
-                        await self._while_owned()
-                await asyncio.sleep(AGAIN_S)
+            self.bridge = await self._bridge(claim)
+            await self._carry_on(claim, self.bridge)
         finally:
-            metrics.link_states[self._state] -= 1
+            if self.bridge is not None:
+                self.bridge.abandon()
+                with suppress(TimeoutError):  # what is late is refused by the log: see `claim`
+                    await asyncio.wait_for(self.bridge.settle(), SETTLE_S)
+            self.bridge = None
+            metrics.link_states[self.condition.state] -= 1
 
-    async def _while_owned(self) -> None:
-        owned = asyncio.create_task(self._lease.keep())
-        work = asyncio.create_task(self._own())
-        try:
-            await asyncio.wait((owned, work), return_when=asyncio.FIRST_COMPLETED)
-            self._say("down", "", owned.result() if owned.done() else _defect(work))
-        finally:
-            for task in (work, owned):
-                task.cancel()
-            await asyncio.gather(work, owned, return_exceptions=True)
-            if self._bridge_before is not None:  # the next owner reads the log
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._bridge_before.settle(), SETTLE_S)
-            await self._lease.release()
-
-    def status(self) -> LinkStatus:
-        state, code, detail = self._condition
-        return LinkStatus(
-            integration_id=self.wanted.key.integration,
-            state="connecting" if state == "down" else state,
-            reason=code or None,
-            detail=detail,
-            since=self._since,
-            owner=self._lease.owner.decode(),
-        )
+    def look(self, now: float, *, log_away: bool) -> None:
+        """Every second or so: whether messages flow, by the clock of `Watchdog`."""
+        watchdog = self.flow.watchdog
+        if self.session is None:
+            return
+        if log_away:  # then nothing is read, which is no silence of the link's
+            self._happen(
+                Wrong(AWAY, "the event log is away: nothing is read from the broker until it is back")
+            )
+            watchdog.connected(now)
+        else:
+            self._happen(Right(AWAY))
+        was = watchdog.silent
+        if watchdog.look(now):
+            if not was:
+                expected = watchdog.expected_s or 0.0
+                detail = f"no message for {watchdog.silence_s or 0.0:.0f} s; one is expected every {expected:.3g} s"
+                self._happen(Wrong(SILENT, detail))
+        else:
+            self._happen(Right(SILENT))
 
     async def forget(self) -> None:
         """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
@@ -130,69 +133,101 @@ class Link:
         except Failure as failure:  # the link is gone all the same; its broker lets the session expire
             _log.warning("a deleted link's session stays at its broker", reason=str(failure))
 
-    async def _own(self) -> None:
-        bridge = await self._bridge()
+    async def _carry_on(self, claim: Claim, bridge: Bridge) -> None:
         attempt = 0
-        try:
-            while True:
-                begun = time.monotonic()
-                refused = False
-                try:
-                    await self._connect(bridge)
-                except Refused as failure:
-                    refused = True
-                    self._say("refused", failure.code, failure.detail)
-                except Failure as failure:
-                    self._say("down", failure.code, failure.detail)
-                if time.monotonic() - begun > STEADY_S:
-                    attempt = 0
-                await asyncio.sleep(backoff.delay(attempt, refused=refused, random=random.random))
-                attempt = min(attempt + 1, self._attempts_counted)
-        finally:
-            bridge.abandon()
+        while await self._is_ours(claim):
+            self._changed.clear()
+            wanted = self.wanted
+            if wanted.paused:
+                self._happen(Paused())
+                await self._changed.wait()
+                if not self.wanted.paused:
+                    self._happen(Resumed())
+                attempt = 0
+                continue
+            begun = time.monotonic()
+            refused = await self._try(bridge)
+            if self._changed.is_set() or time.monotonic() - begun > STEADY_S:
+                attempt = 0
+            if self._changed.is_set():
+                continue
+            await self._wait(backoff.delay(attempt, refused=refused, random=random.random))
+            attempt = 0 if self._changed.is_set() else min(attempt + 1, self._attempts_counted)
 
-    async def _bridge(self) -> Bridge:
-        if self._bridge_before is not None:
-            await self._bridge_before.settle()
+    async def _wait(self, delay_s: float) -> None:
+        """Before the next try; an edit ends it."""
+        self.next_try_at = datetime.now(UTC) + timedelta(seconds=delay_s)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), delay_s)
+        finally:
+            self.next_try_at = None
+
+    async def _is_ours(self, claim: Claim) -> bool:
+        """Before each connection: two that take the session from each other would go on for ever."""
         while True:
             try:
-                bridge = await self._make_bridge()
+                return await claim.holds()
             except Unavailable as failure:
-                _log.warning(
-                    "window not read yet", integration=self.wanted.key.integration, error=failure.detail
-                )
-                await asyncio.sleep(1.0)
-            else:
-                self._bridge_before = bridge
-                return bridge
+                self._happen(Ended(failure.code, failure.detail))
+                await asyncio.sleep(AGAIN_S)
+
+    async def _bridge(self, claim: Claim) -> Bridge:
+        while True:
+            try:
+                return await self._make_bridge(claim, self.flow)
+            except Unavailable as failure:
+                self._happen(Ended(failure.code, failure.detail))
+                await asyncio.sleep(AGAIN_S)
+
+    async def _try(self, bridge: Bridge) -> bool:
+        """One connection, from its beginning to its end; whether it was refused."""
+        try:
+            await self._connect(bridge)
+        except Refused as failure:
+            self.flow.tally.failed(failure.code, failure.detail, datetime.now(UTC))
+            self._happen(TurnedAway(failure.code, failure.detail))
+            return True
+        except Failure as failure:
+            self.flow.tally.failed(failure.code, failure.detail, datetime.now(UTC))
+            self._happen(Ended(failure.code, failure.detail))
+        return False
 
     async def _connect(self, bridge: Bridge) -> None:
-        """One connection, from its beginning to its end."""
         wanted = self.wanted
         self._password = await self._read_password(wanted)
         connection = await self._network.reach(wanted.settings.host, wanted.settings.port)
         identity = Identity(wanted.client_id, self._password, clean=False)
         async with Session(connection, wanted.settings, identity, bridge.take) as session:
             await self._subscribe(session)
-            self.session = session
-            self._say("up", "", "connected")
+            self.session, self.connected_since = session, datetime.now(UTC)
+            self.flow.tally.connects += 1
+            self.flow.watchdog.connected(time.monotonic())
+            self._happen(Connected())
+            self._say_refused_filters()
             try:
-                reason = await self._until_ended(session)
+                reason = await self._until_ended(session, wanted)
             finally:
-                self.session = None
-        raise Unavailable("link.down", reason)
+                self.session = self.connected_since = None
+        if reason is not None:
+            raise Unavailable("link.down", reason)
+        self._happen(Anew())
 
-    async def _until_ended(self, session: Session) -> str:
+    async def _until_ended(self, session: Session, connected: Wanted) -> str | None:
+        """The reason; None where an edit asks for another connection, or for none."""
         while True:
-            changed = asyncio.create_task(self._change.wait())
+            changed = asyncio.create_task(self._changed.wait())
             try:
                 await asyncio.wait((changed, session.ended), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 changed.cancel()
             if session.ended.done():
                 return session.ended.result()
-            self._change.clear()
+            if self.wanted.paused or not self.wanted.same_connection(connected):
+                return None
+            self._changed.clear()
             await self._subscribe(session)
+            self._say_refused_filters()
 
     async def _subscribe(self, session: Session) -> None:
         """Brings the session's subscriptions to what is wanted.
@@ -200,36 +235,37 @@ class Link:
         At every connection anew: a broker that crashed may have kept the session and lost a subscription.
         """
         wanted = self.wanted
-        now = frozenset(wanted.topics)
+        now = frozenset(topic.filter for topic in wanted.topics)
         failures = await session.subscribe(wanted.topics)
-        before = (
-            {topic.filter for topic in self._subscribed} if self._subscribed is not None else wanted.formerly
-        )
-        await session.unsubscribe(sorted(before - {topic.filter for topic in now}))
+        before = wanted.formerly if self._subscribed is None else self._subscribed
+        await session.unsubscribe(sorted(before - now))
         self._subscribed = now
-        for topic, why in zip(wanted.topics, failures, strict=True):
-            if why is not None:
-                self._note(
-                    "link.subscription-refused",
-                    "refused",
-                    f"{topic.filter}: {why}",
-                    "broker.refused",
-                    {"filter": topic.filter},
-                )
+        said = zip(wanted.topics, failures, strict=True)
+        self.refused_filters = {topic.filter: why for topic, why in said if why is not None}
 
-    def _say(self, state: State, code: str, reason: str) -> None:
-        """Once per change: a broker that is away for a day is one entry."""
-        metrics.link_states[self._state] -= 1
-        metrics.link_states[state] += 1
-        self._state = state
-        if self._said == (state, code):
+    def _say_refused_filters(self) -> None:
+        if not self.refused_filters:
+            self._happen(Right(NOT_GRANTED))
             return
-        self._said = (state, code)
-        self._condition = (state, code, reason)
-        self._since = datetime.now(UTC)
-        kind, status = _KINDS[state]
+        for filter, why in self.refused_filters.items():
+            details = {"filter": filter}
+            self._note("link.subscription-refused", "refused", f"{filter}: {why}", NOT_GRANTED, details)
+        refused, of = len(self.refused_filters), len(self.wanted.topics)
+        self._happen(Wrong(NOT_GRANTED, f"the broker refuses {refused} of {of} filters"))
+
+    def _watch(self) -> None:
+        self.flow.tally.watch(topic.filter for topic in self.wanted.topics)
+        self.flow.watchdog.given_s = self.wanted.expected_interval_s
+
+    def _happen(self, happening: Happening) -> None:
+        before = self.condition
+        self.condition, said = evolve(before, happening, datetime.now(UTC))
+        if self.condition.state != before.state:
+            metrics.link_states[before.state] -= 1
+            metrics.link_states[self.condition.state] += 1
         settings = self.wanted.settings
-        self._note(kind, status, reason, code or None, {"host": settings.host, "port": settings.port})
+        for kind, status, detail, code in said:
+            self._note(kind, status, detail, code, {"host": settings.host, "port": settings.port})
 
     def _note(
         self, kind: str, status: Status, summary: str, code: str | None, details: dict[str, Any]
@@ -244,10 +280,3 @@ class Link:
             details=details,
         )
         self._activity.note(organization, event, "ingest")
-
-
-def _defect(work: asyncio.Task[None]) -> str:
-    """What ended a link's work that never ends by itself; it begins again."""
-    error = work.exception()
-    _log.error("a link's work ended by a defect", error=repr(error), exc_info=error)
-    return "something went wrong on our side; it is tried again"

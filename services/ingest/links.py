@@ -9,6 +9,7 @@ from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.envelope import Recorded
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged
 from contracts.organizations import OrganizationDeleted
 from contracts.subjects import HOSTED, Entity, entity
 
@@ -28,6 +29,8 @@ class Wanted:
     secrets: dict[str, str] = field(default_factory=dict)  # field → reference
     revision: int = 0  # the event's sequence: a changed password may have the same reference
     formerly: frozenset[str] = frozenset()  # filters that the session at the broker may still have
+    paused: bool = False
+    expected_interval_s: float | None = None
 
     @property
     def client_id(self) -> str:
@@ -50,6 +53,9 @@ def evolve(links: Links, recorded: Recorded) -> Key | None:
         case IntegrationCreated() | IntegrationChanged() as event if named.id != HOSTED:
             links[key] = _wanted(key, event, recorded.sequence, links.get(key))
             return key
+        case IntegrationPaused() | IntegrationResumed() | IntegrationWatchChanged() as event if key in links:
+            links[key] = _switched(links[key], event, recorded.sequence)
+            return key
         case IntegrationDeleted():
             links.pop(key, None)
             return key
@@ -67,4 +73,19 @@ def _wanted(
     if before is None:
         return wanted
     formerly = before.formerly | {topic.filter for topic in before.topics}
-    return replace(wanted, formerly=formerly - {topic.filter for topic in topics})
+    return replace(
+        wanted,
+        formerly=formerly - {topic.filter for topic in topics},
+        paused=before.paused,
+        expected_interval_s=before.expected_interval_s,
+    )
+
+
+def _switched(
+    held: Wanted, event: IntegrationPaused | IntegrationResumed | IntegrationWatchChanged, sequence: int
+) -> Wanted:
+    match event:
+        case IntegrationWatchChanged(expected_interval_s=expected):
+            return replace(held, expected_interval_s=expected, revision=sequence)
+        case _:
+            return replace(held, paused=isinstance(event, IntegrationPaused), revision=sequence)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import time
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from contracts import subjects, upcasts
 from contracts.failures import Refused, Unavailable, Unprocessable
@@ -16,17 +18,21 @@ from runtime.observe import log
 from runtime.pull import Entry, Pull
 from services.ingest import secrets
 from services.ingest.bridge import Bridge
+from services.ingest.claim import Claim
 from services.ingest.drops import Drops
-from services.ingest.lease import Lease
+from services.ingest.flow import Flow
 from services.ingest.link import Link
 from services.ingest.links import Key, Links, Wanted, evolve
 from services.ingest.network import Network
+from services.ingest.ownership import Ownership
 from services.ingest.recall import recall
 from services.ingest.routing import Routing
+from services.ingest.status import status_of
 
 _log = log(part="links")
 FILTERS = (subjects.registry_of_kind("integration"), subjects.registry_of_kind("organization"))
 CAUGHT_UP_S = 1.0
+LOOK_S = 1.0  # between two looks at whether messages flow
 FOLLOWED_S, FOLLOWED_TRIES = 2.0, 40
 
 
@@ -39,24 +45,23 @@ class Manager:
         writer: LogWriter,
         activity: ActivityLog,
         drops: Drops,
+        ownership: Ownership,
         routing: Routing,
         *,
         inflight_max: int,
         network: Network,
     ) -> None:
         self._bus, self._writer, self._activity, self._drops = bus, writer, activity, drops
-        self._routing = routing
+        self._ownership, self._routing = ownership, routing
         self._inflight_max, self._network = inflight_max, network
-        self._owner = os.urandom(12).hex().encode()
         self._wanted: Links = {}
-        self._links: dict[Key, tuple[Link, asyncio.Task[None]]] = {}
+        self._links: dict[Key, Link] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self.ready = False
 
     def link(self, key: Key) -> Link | None:
         """The running link, if this process has it."""
-        held = self._links.get(key)
-        return held[0] if held else None
+        return self._links.get(key) if self._ownership.is_ours(key) else None
 
     async def wanted(self, key: Key) -> Wanted:
         """As the registry has it, whoever owns the link. Raises Refused("not_found")."""
@@ -71,11 +76,12 @@ class Manager:
         link = self.link(Key(request.organization, request.integration))
         if link is None:
             raise Unavailable("link.down", "the link is ending")
-        return link.status()
+        return status_of(link, self._ownership.replicas.me)
 
     async def run(self) -> None:
-        """Follows until cancelled; then every link is closed in order."""
+        """Follows until cancelled."""
         pull = Pull(self._bus.client, "REGISTRY", start=1, filters=FILTERS, name="ingest")
+        looking = asyncio.create_task(self._look())
         try:
             while True:
                 try:
@@ -84,11 +90,19 @@ class Manager:
                     _log.warning("the registry cannot be read", error=failure.detail)
                     await asyncio.sleep(CAUGHT_UP_S)
                     continue
-                await self._take(batch)
+                self._take(batch)
         finally:
-            await asyncio.gather(*(self._stop(key) for key in list(self._links)))
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
-    async def _take(self, batch: list[Entry]) -> None:
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now, away = time.monotonic(), not self._ownership.replicas.alive
+            for link in self._links.values():
+                link.look(now, log_away=away)
+
+    def _take(self, batch: list[Entry]) -> None:
         for entry in batch:
             try:
                 recorded = upcasts.decode(
@@ -101,67 +115,48 @@ class Manager:
                 evolve(self._wanted, recorded)
         if self.ready or not batch or batch[-1].pending == 0:
             # Only what is at the end counts: an integration created and deleted long ago is never connected.
-            await self._reconcile()
+            self._reconcile()
             self.ready = True
 
-    async def _reconcile(self) -> None:
+    def _reconcile(self) -> None:
         for key in [held for held in self._links if held not in self._wanted]:
-            self._chore(self._end(key))
+            self._chore(self._end(self._links.pop(key)))
         for key, wanted in self._wanted.items():
             held = self._links.get(key)
             if held is None:
-                self._start(wanted)
-            elif held[0].wanted.revision != wanted.revision:
-                if wanted.same_connection(held[0].wanted):
-                    held[0].change(wanted)
-                else:
-                    await self._stop(key)
-                    self._start(wanted)
+                self._begin(wanted)
+            elif held.wanted.revision != wanted.revision:
+                held.change(wanted)
 
-    def _start(self, wanted: Wanted) -> None:
-        organization, integration = wanted.key
-
-        async def bridge() -> Bridge:
-            window = await recall(self._bus.client, subjects.messages_of_source(organization, integration))
-            return Bridge(
-                organization,
-                integration,
-                self._writer,
-                window,
-                inflight_max=self._inflight_max,
-                drops=self._drops,
-            )
-
+    def _begin(self, wanted: Wanted) -> None:
+        key = wanted.key
         link = Link(
             wanted,
-            lease=Lease(self._bus.client, organization, integration, self._owner),
-            bridge=bridge,
+            bridge=partial(self._bridge, key),
             read_password=partial(secrets.of_link, self._bus),
             activity=self._activity,
             network=self._network,
-            routing=self._routing,
         )
-        task = asyncio.create_task(link.run(), name=f"link {integration}")
-        task.add_done_callback(_report)
-        self._links[wanted.key] = (link, task)
 
-    async def _stop(self, key: Key) -> Link:
-        link, task = self._links.pop(key)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return link
+        async def work(claim: Claim) -> None:
+            async with self._routing.open(key, lambda: self._ownership.is_ours(key)):
+                await link.run(claim)
 
-    async def _end(self, key: Key) -> None:
+        self._links[key] = link
+        self._ownership.add(key, work)
+
+    async def _bridge(self, key: Key, claim: Claim, flow: Flow) -> Bridge:
+        """Read after the claim is made: nobody else adds to what it finds."""
+        window = await recall(self._bus.client, subjects.messages_of_source(*key))
+        limit = self._inflight_max
+        return Bridge(*key, self._writer, window, claim, flow, inflight_max=limit, drops=self._drops)
+
+    async def _end(self, link: Link) -> None:
         """For good: the broker is not left with a session that nobody comes back to."""
-        link = await self._stop(key)
-        await link.forget()
+        if await self._ownership.remove(link.wanted.key):
+            await link.forget()
 
-    def _chore(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("a link ended by a defect", link=task.get_name(), error=repr(error))

@@ -1,42 +1,73 @@
-"""One owner per link, whoever else runs; and what happens to its lease when the owner goes."""
+"""Several replicas: each link has one owner, and whoever goes is followed within seconds."""
 
 import asyncio
+import signal
+import time
+from collections.abc import Iterator
 
-from contracts.broker_topics import TopicFilter
+import pytest
+
 from deploy.local.nats import NatsServer
 from tests.conftest import MakeMosquitto, RunService
 from tests.ingest.conftest import World
-from tests.support.clients import mqtt_client
+from tests.ingest.ledger import Ledger
+from tests.ingest.replicas import ALL, WINDOW, owner_of, status, until_up
 from tests.support.eventually import eventually
+from tests.support.service import Service
+
+FOLLOWED_S = 5.0
 
 
-async def test_two_replicas_share_links_out_and_take_over(
-    own_nats: NatsServer, world: World, run_service: RunService, mosquitto: MakeMosquitto
+@pytest.fixture
+def two(own_nats: NatsServer, run_service: RunService) -> Iterator[list[Service]]:
+    """Two replicas of ingest."""
+    replicas = [run_service("ingest", own_nats) for _ in range(2)]
+    yield replicas
+    for replica in replicas:
+        replica.process.signal(signal.SIGCONT)
+        replica.process.stop()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_a_replica_that_goes_is_followed_within_seconds(
+    world: World, two: list[Service], mosquitto: MakeMosquitto, how: str
 ) -> None:
     broker = mosquitto()
-    first = run_service("ingest", own_nats)
-    link = await world.create(broker.port, topics=(TopicFilter(filter="#"),))
+    links = [await world.create(broker.port, topics=ALL) for _ in range(8)]
+    await until_up(world, *links)
+    victim = await owner_of(world, links[0], two)
+    before = {link: await status(world, link) for link in links}
+    begun = time.monotonic()
+    if how == "killed":
+        victim.process.kill()
+    else:
+        await asyncio.to_thread(victim.process.stop)
+    await until_up(world, *links)
+    took = time.monotonic() - begun
+    assert took < FOLLOWED_S, f"{took:.1f} s"
+    for link in links:
+        was, now = before[link], await status(world, link)
+        assert was is not None
+        assert now is not None
+        if was.owner == now.owner:
+            assert was.since == now.since, "a link whose owner lives was touched"
 
-    async def ups() -> int:
-        return (await world.kinds()).count("link.up")
 
-    await eventually(ups)
-    second = run_service("ingest", own_nats)
-    try:
-        await asyncio.sleep(4)  # longer than a renewal: nothing may happen
-        assert [kind for kind in await world.kinds() if kind.startswith("link.")] == ["link.up"]
-        first.process.stop()  # gives its lease back
-
-        async def taken_over() -> bool:
-            return await ups() == 2
-
-        await eventually(taken_over, timeout_s=4)
-        async with mqtt_client(broker.port, None, None) as device:
-            await device.publish("x", b"1", qos=1)
-
-        async def stored() -> bool:
-            return len(await world.stored(link)) == 1
-
-        await eventually(stored)
-    finally:
-        second.process.stop()
+async def test_an_owner_that_was_frozen_stores_nothing_twice_and_takes_nothing_back(
+    world: World, two: list[Service], mosquitto: MakeMosquitto
+) -> None:
+    broker = mosquitto(settings=WINDOW)
+    link = await world.create(broker.port, topics=ALL)
+    await until_up(world, link)
+    frozen = await owner_of(world, link, two)
+    async with Ledger(broker.port) as ledger:
+        await eventually(lambda: len(ledger.acknowledged) > 500)
+        frozen.process.signal(signal.SIGSTOP)
+        await until_up(world, link)
+        before = len(ledger.acknowledged)
+        await eventually(lambda: len(ledger.acknowledged) > before + 500)
+        frozen.process.signal(signal.SIGCONT)
+        await asyncio.sleep(2)  # what it had in hand it now tries to store
+        assert await owner_of(world, link, two) is not frozen
+    verdict = await ledger.verdict(world, link, timeout_s=10)
+    assert (verdict.lost, verdict.doubled) == (0, 0), verdict
