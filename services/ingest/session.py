@@ -1,13 +1,9 @@
-"""One connection to an MQTT broker. The only place that touches aiomqtt's and paho's private attributes.
+"""One connection to an MQTT broker, 3.1.1 or 5, over a channel.
 
-What differs from aiomqtt 2.5.1 on paho 2.2.0, whose versions are pinned:
-
-- nothing is acknowledged before `acknowledge` says so. For QoS 2 that is the PUBREC: paho would send it at
-  once, and lose the message in a crash before the PUBREL;
-- what one read of the socket brings is framed here and handed on as a list (paho reads single bytes, makes an
-  object, a log line and a topic match per message: 25 µs); all other packets go to paho's own handlers;
-- reading can be paused, so that a broker without a limit is held back by TCP;
-- the socket is ours, connected to a checked address.
+Our own, because no library keeps these promises (decision 14 has the figures): nothing that comes is
+acknowledged before `acknowledge` says so, for QoS 2 not by a PUBREC either; what one read of the socket brings
+is handed on as a list; reading can be paused, so that a broker without a limit is held back by TCP; and
+whatever a broker says of its reasons is told.
 """
 
 from __future__ import annotations
@@ -15,37 +11,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self
-
-import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
-from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from typing import NamedTuple, Self, TypeVar
 
 from contracts.broker_settings import BrokerSettings
-from contracts.broker_topics import TopicFilter
-from contracts.failures import Refused, Unavailable
+from contracts.broker_topics import TopicFilter, filters_a_subscribe
+from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import log
-from services.ingest import frames
+from services.ingest import frames, packets
+from services.ingest.channel import Channel, TcpChannel
 from services.ingest.frames import Incoming, Malformed
+from services.ingest.keepalive import Keepalive
+from services.ingest.outgoing import Outgoing
+from services.ingest.packets import Login
+from services.ingest.reasons import words
+from services.ingest.session_limits import SESSION_EXPIRY_S, Limits, refusal
 from services.ingest.wishes import Wishes
 
 _log = log(part="session")
-READ_BYTES = 65_536
-SESSION_EXPIRY_S = 7 * 24 * 3600  # an outage of ours over a week-end loses nothing, if the broker agrees
-RECEIVE_MAXIMUM = 1_000
 ACK_S = 10.0
-CLOSE_S = 2.0
+RECEIVE_MAXIMUM = 1_000
+OUT_BYTES_MAX = 4 * 1024 * 1024  # a broker that takes nothing is left before this grows
+RETAINED_WHERE_NEW = 0x10  # retained copies only where the subscription is new: a reconnect is no news
+Item = TypeVar("Item")
+_ENDED = "the connection ended before the acknowledgement"
 
 
 class Identity(NamedTuple):
-    """Who we are to a broker, and for how long: a clean session ends with the connection."""
+    """A Login without the user name."""
 
     client_id: str
     password: str | None
@@ -56,96 +50,78 @@ class Session:
     """`async with`: connected inside. `ended` resolves with the reason when the connection is over.
 
     Entering raises Refused("broker.refused") when the broker says no, Unavailable("broker.timeout") when it
-    says nothing, Unavailable("broker.unreachable") when it hangs up.
+    says nothing, Unavailable("broker.unreachable") when it hangs up, and what the channel raises.
     """
 
     def __init__(
         self,
-        connection: socket.socket,
+        channel: Channel | socket.socket,
         settings: BrokerSettings,
-        identity: Identity,
+        login: Login | Identity,
         on_messages: Callable[[Session, list[Incoming]], None],
         *,
         timeout_s: float = ACK_S,
     ) -> None:
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._socket = connection
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[str] = self._loop.create_future()
+        self.due: asyncio.Future[None] = self._loop.create_future()
+        self.resumed = False  # the broker kept the session of an earlier connection
+        self.limits = Limits()
+        # A socket and an Identity: until every caller comes by `connected`.
+        if isinstance(channel, socket.socket):
+            channel = TcpChannel(channel)
+        if isinstance(login, Identity):
+            login = Login(login.client_id, settings.mqtt_username, login.password, login.clean)
+        self._channel, self._settings, self._login, self._timeout_s = channel, settings, login, timeout_s
         self._on_messages = on_messages
-        self._paused = False
         self._five = settings.mqtt_version == "5"
-        self._rest = b""
-        self._skip = 0
-        self._published: dict[int, asyncio.Future[ReasonCode]] = {}
-        self._remarks: dict[int, ReasonCode] = {}  # of PUBRECs, until their PUBCOMP
-        self._client = aiomqtt.Client(
-            settings.host,
-            settings.port,
-            username=settings.username,
-            password=identity.password,
-            identifier=identity.client_id,
-            protocol=aiomqtt.ProtocolVersion.V5 if self._five else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if self._five else identity.clean,
-            clean_start=identity.clean if self._five else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=_connect_properties(identity.clean) if self._five else None,
-            keepalive=settings.keepalive_s,
-            timeout=timeout_s,
-        )
-        inner: Any = self._client._client  # noqa: SLF001 — see above
-        self._inner = inner
-        inner.suppress_exceptions = False
-        inner._create_socket_connection = lambda: connection  # noqa: SLF001
-        inner.loop_read = self._read
-        self._paho_close = inner._sock_close  # noqa: SLF001
-        inner._sock_close = self._close  # noqa: SLF001
-        self._aiomqtt_on_disconnect = inner.on_disconnect
-        inner.on_disconnect = self._on_disconnect
-        inner.on_publish = self._on_publish
+        self._connected: asyncio.Future[packets.Connack] = self._loop.create_future()
+        self._answers: dict[int, asyncio.Future[bytes]] = {}  # SUBACKs and UNSUBACKs, by packet id
+        self._outgoing = Outgoing(self._send)
+        self._failure: Failure | None = None  # why the connection ended, where the channel knows
+        self._rest, self._skip = b"", 0
+        self._reading = self._paused = self._writing = self._mute = False
 
     async def __aenter__(self) -> Self:
+        self._keepalive = Keepalive(self._settings.keepalive_s, lambda: self._send(packets.PING), self._fail)
         try:
-            await self._client.__aenter__()
-        except MqttConnectError as error:
-            self._abandon()
-            raise Refused("broker.refused", str(error.rc)) from error
-        except aiomqtt.MqttError as error:
-            self._abandon()
-            if "timed out" in str(error):
+            self._watch()
+            self._send(self._connect())
+            self._read()  # what came together with the opening of the channel
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await self._connected
+            except TimeoutError as error:
                 raise Unavailable("broker.timeout", "no answer to CONNECT") from error
-            raise Unavailable("broker.unreachable", str(error)) from error
+            if answer.code:
+                raise refusal(answer)
         except BaseException:
-            self._abandon()
+            self._close()
             raise
-        self._client._disconnected.add_done_callback(self._on_ended)  # noqa: SLF001
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.timeout = CLOSE_S
-        try:
-            with contextlib.suppress(aiomqtt.MqttError):  # a peer that does not let go is let go of
-                await self._client.__aexit__(kind, error, trace)
-        finally:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        self._inner._sock_close()  # noqa: SLF001
-        self._socket.close()
         if not self.ended.done():
-            self.ended.set_result("closed")
-        for waiting in self._published.values():
-            if not waiting.done():
-                waiting.set_exception(
-                    Unavailable("link.down", "the connection ended before the acknowledgement")
-                )
+            self._send(packets.GOODBYE)
+        self._close()
+
+    def _connect(self) -> bytes:
+        properties = {packets.RECEIVE_MAXIMUM: RECEIVE_MAXIMUM}
+        if not self._login.clean:
+            properties[packets.SESSION_EXPIRY] = SESSION_EXPIRY_S
+        return packets.connect(
+            self._login, self._settings.keepalive_s, five=self._five, properties=properties
+        )
 
     # what comes in
 
     def acknowledge(self, messages: Iterable[tuple[int, int]]) -> None:
         """Tells the broker that these (mid, QoS) are ours now; after the end of the connection, nothing."""
-        packets = b"".join([frames.acknowledgement(mid, qos) for mid, qos in messages])
-        if packets and not self.ended.done():
-            self._inner._packet_queue(frames.PUBACK, packets, 0, 0)  # noqa: SLF001
+        data = b"".join([frames.acknowledgement(mid, qos) for mid, qos in messages])
+        if data and not self.ended.done():
+            self._send(data)
 
     def end(self, reason: str) -> None:
         """Nothing more is read; whoever holds the session leaves it."""
@@ -153,85 +129,102 @@ class Session:
         if not self.ended.done():
             self.ended.set_result(reason)
 
+    def renew(self) -> None:
+        """It is time to connect anew: `due` resolves; nothing else changes."""
+        if not self.due.done():
+            self.due.set_result(None)
+
     def pause(self) -> None:
-        if not self._paused and not self.ended.done():
-            self._paused = True
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._paused = True
+        self._keepalive.listening = False
+        self._watch()
 
     def resume(self) -> None:
         if self._paused and not self.ended.done():
             self._paused = False
-            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
+            self._keepalive.listening = True
+            self._watch()
 
-    def _read(self, *_: Any) -> MQTTErrorCode:
-        inner = self._inner
+    def _watch(self) -> None:
+        """Has the event loop tell us of the socket exactly when we want to read it."""
+        wanted = not self._paused and not self.ended.done()
+        if wanted and not self._reading:
+            self._loop.add_reader(self._channel.fileno(), self._read)
+        elif self._reading and not wanted:
+            self._loop.remove_reader(self._channel.fileno())
+        self._reading = wanted
+
+    def _read(self) -> None:
         try:
-            data = inner._sock_recv(READ_BYTES)  # noqa: SLF001
+            data = self._channel.receive()
         except BlockingIOError:
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        except OSError:
-            data = b""
+            return
+        except Failure as failure:
+            self._failure = failure
+            self._fail(failure.detail)
+            return
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            return
         if not data:
-            return self._fail(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        inner._last_bytes_received = asyncio.get_running_loop().time()  # noqa: SLF001 — both are monotonic
+            self._fail("the broker hung up")
+            return
+        self._keepalive.heard_at = self._loop.time()
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         try:
             messages, others, self._rest, self._skip = frames.split(
                 self._rest + data, self._skip, five=self._five
             )
-        except Malformed:
-            return self._fail(MQTTErrorCode.MQTT_ERR_PROTOCOL)
-        if messages:
-            try:
-                self._on_messages(self, messages)
-            except Exception:  # noqa: BLE001 — a defect: the broker sends them again over the next connection
-                _log.exception("messages could not be taken")
-                return self._fail(MQTTErrorCode.MQTT_ERR_PROTOCOL)
-        for command, body in others:
-            if inner._sock is None:  # noqa: SLF001 — an earlier one of them ended the connection
-                break
-            result = self._handle(command, body)
-            if result > 0:
-                return self._fail(result)
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def _handle(self, command: int, body: bytes) -> MQTTErrorCode:
-        """Any packet but a PUBLISH."""
-        inner = self._inner
-        if command & 0xF0 == frames.PUBREL:
-            inner._send_pubcomp(int.from_bytes(body[:2], "big"))  # noqa: SLF001
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        if command & 0xF0 == frames.PUBREC and len(body) > 2 and self._received(body):
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        inner._in_packet.update(command=command, packet=bytearray(body), remaining_length=len(body))  # noqa: SLF001
-        try:
-            result: MQTTErrorCode = inner._packet_handle()  # noqa: SLF001
-        except Exception:  # noqa: BLE001 — paho takes any bytes for what they claim to be
-            result = MQTTErrorCode.MQTT_ERR_PROTOCOL
-        return result
-
-    def _close(self) -> None:
-        """paho closes at the first write that fails; a broker that died may have sent more before."""
-        if self._inner._sock is not None and not self.ended.done():  # noqa: SLF001
-            self._read_the_rest()
-        self._paho_close()
-
-    def _read_the_rest(self) -> None:
-        """Messages that the kernel still holds: such a broker may have told their publishers that it has them,
-        and never have saved them. Acknowledged they cannot be any more; sent again, they are known as copies.
-        """
-        data = self._rest
-        self._rest = b""
-        with contextlib.suppress(OSError):
-            while more := self._socket.recv(READ_BYTES):
-                data += more
-        with contextlib.suppress(Malformed):
-            messages, *_ = frames.split(data, self._skip, five=self._five)
+            if messages and not self._connected.done():
+                raise Malformed
             if messages:
-                self._on_messages(self, messages)
+                self._hand_on(messages)
+            for command, body in others:
+                if self.ended.done():
+                    return
+                self._packet(command & 0xF0, body)
+        except Malformed:
+            self._fail("what the broker sends is no MQTT")
 
-    def _fail(self, code: MQTTErrorCode) -> MQTTErrorCode:
-        result: MQTTErrorCode = self._inner._loop_rc_handle(code)  # noqa: SLF001
-        return result
+    def _hand_on(self, messages: list[Incoming]) -> None:
+        try:
+            self._on_messages(self, messages)
+        except Exception:  # noqa: BLE001 — a defect: the broker sends them again over the next connection
+            _log.exception("messages could not be taken")
+            self._fail("messages could not be taken")
+
+    def _packet(self, kind: int, body: bytes) -> None:
+        if (kind == packets.CONNACK) == self._connected.done():
+            raise Malformed  # it comes once, and first
+        match kind:
+            case packets.PUBACK | packets.PUBCOMP:
+                self._outgoing.acknowledged(packets.ack(body, five=self._five))
+            case packets.PUBREC:
+                self._outgoing.received(packets.ack(body, five=self._five))
+            case packets.PUBREL:
+                self._send(packets.complete(packets.ack(body, five=self._five).mid))
+            case packets.SUBACK | packets.UNSUBACK:
+                answer = self._answers.get(int.from_bytes(body[:2], "big"))
+                if answer is not None and not answer.done():
+                    answer.set_result(body)
+            case packets.CONNACK:
+                self._accepted(packets.connack(body, five=self._five))
+            case packets.DISCONNECT if self._five:
+                self._fail(f"the broker ended the connection: {packets.disconnect(body)[1]}")
+            case packets.PINGRESP:
+                pass
+            case _:
+                raise Malformed
+
+    def _accepted(self, answer: packets.Connack) -> None:
+        self.resumed = answer.session_present
+        self.limits = Limits.of(answer) if self._five else Limits()
+        self._outgoing.window = self.limits.window
+        if self.limits.keepalive_s is not None:
+            self._keepalive.interval_s = self.limits.keepalive_s
+        self._connected.set_result(answer)
 
     # what goes out
 
@@ -240,21 +233,22 @@ class Session:
 
         Raises Unavailable("broker.timeout") or ("link.down"), as `unsubscribe` does.
         """
-        topics = list(topics)
-        wanted: Any
-        if self._five:
-            # Retained copies only where the subscription is new: a reconnect is no news.
-            wanted = [(topic.filter, SubscribeOptions(qos=topic.qos, retainHandling=1)) for topic in topics]
-        else:
-            wanted = [(topic.filter, topic.qos) for topic in topics]
-        with _as_failures("SUBSCRIBE"):
-            codes = await self._client.subscribe(wanted)
-        return [str(code) if code.is_failure else None for code in codes]  # type: ignore[union-attr]
+        answers: list[str | None] = []
+        for some in _portions(list(topics), filters_a_subscribe(self._settings)):
+            filters = [(topic.filter, min(topic.qos, self.limits.qos_max)) for topic in some]
+            mid = self._next_mid()
+            packet = packets.subscribe(mid, filters, five=self._five, options=RETAINED_WHERE_NEW)
+            body = await self._answer(mid, packet, "SUBSCRIBE")
+            _, codes, text = packets.suback(body, five=self._five)
+            if len(codes) != len(some):
+                raise Unavailable("link.down", "a SUBACK for another number of filters")
+            answers += [words(code, text) if packets.failed(code) else None for code in codes]
+        return answers
 
     async def unsubscribe(self, filters: Iterable[str]) -> None:
-        if filters := list(filters):
-            with _as_failures("UNSUBSCRIBE"):
-                await self._client.unsubscribe(filters)
+        for some in _portions(list(filters), filters_a_subscribe(self._settings)):
+            mid = self._next_mid()
+            await self._answer(mid, packets.unsubscribe(mid, some, five=self._five), "UNSUBSCRIBE")
 
     async def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, wishes: Wishes | None = None
@@ -266,77 +260,128 @@ class Session:
         """
         if self.ended.done():
             raise Unavailable("link.down", "the integration is not connected")
-        properties = wishes.properties() if wishes is not None and self._five else None
-        info = self._inner.publish(topic, payload, qos, retain, properties)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise Unavailable("link.down", "the integration is not connected")
+        self.limits.check(qos, retain=retain)
+        mid = self._next_mid() if qos else 0
+        packet = packets.publish(
+            mid,
+            topic,
+            payload,
+            qos,
+            retain=retain,
+            five=self._five,
+            properties=wishes.properties() if wishes is not None else None,
+        )
+        self.limits.check_size(len(packet))
         if qos == 0:
+            self._send(packet)
             return None
-        waiting: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
-        self._published[info.mid] = waiting
         try:
             async with asyncio.timeout(ACK_S - 1):
-                code = await waiting
+                ack = await self._outgoing.put(mid, packet)
         except TimeoutError as error:
             raise Unavailable("broker.timeout", f"no acknowledgement within {ACK_S - 1:g} s") from error
-        finally:
-            del self._published[info.mid]
-            self._remarks.pop(info.mid, None)
-        if code.is_failure:
-            raise Refused("broker.refused", f"the broker refused it: {code}")
-        return str(code) if code.value else None
+        if packets.failed(ack.code):
+            raise Refused("broker.refused", f"the broker refused it: {ack.said}")
+        return ack.said if ack.code else None
 
-    def _received(self, body: bytes) -> bool:
-        """A PUBREC with a reason (5 §3.5.2.1), which paho overlooks: true where it ends the exchange."""
-        mid, code = int.from_bytes(body[:2], "big"), body[2]
-        waiting = self._published.get(mid)
-        if mid not in self._inner._out_messages:  # noqa: SLF001
-            return False
-        try:
-            reason = ReasonCode(PacketTypes.PUBREC, identifier=code)
-        except KeyError:
-            return False
-        if not reason.is_failure:
-            if code and waiting is not None:
-                self._remarks[mid] = reason
-            return False
-        self._inner._do_on_publish(mid, reason, None)  # noqa: SLF001
-        return True
+    def _next_mid(self) -> int:
+        while True:
+            mid = self._outgoing.next_mid()
+            if mid not in self._answers:
+                return mid
 
-    # paho's callbacks
-
-    def _on_disconnect(self, client: Any, data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
-        connected = self._client._connected  # noqa: SLF001
-        if not connected.done():  # aiomqtt would wait for a CONNACK that cannot come any more
-            connected.set_exception(aiomqtt.MqttError("the connection ended before a CONNACK"))
-            return
-        self._aiomqtt_on_disconnect(client, data, flags, code, properties)
-
-    def _on_publish(self, _: Any, __: Any, mid: int, code: ReasonCode, ___: Any) -> None:
-        code = self._remarks.pop(mid, code) if not code.is_failure else code
-        waiting = self._published.get(mid)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(code)
-
-    def _on_ended(self, disconnected: asyncio.Future[None]) -> None:
+    async def _answer(self, mid: int, packet: bytes, what: str) -> bytes:
         if self.ended.done():
-            return
-        error = None if disconnected.cancelled() else disconnected.exception()
-        self.ended.set_result(str(error) if error else "closed")
-
-
-@contextlib.contextmanager
-def _as_failures(what: str) -> Iterator[None]:
-    try:
-        yield
-    except aiomqtt.MqttError as error:
-        if "timed out" in str(error):
+            raise Unavailable("link.down", f"the connection ended before an answer to {what}")
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._answers[mid] = answer
+        try:
+            self._send(packet)
+            async with asyncio.timeout(ACK_S):
+                return await answer
+        except TimeoutError as error:
             raise Unavailable("broker.timeout", f"no answer to {what}") from error
-        raise Unavailable("link.down", f"the connection ended before an answer to {what}") from error
+        finally:
+            del self._answers[mid]
+
+    def _send(self, data: bytes) -> None:
+        if self._mute or self.ended.done():
+            return
+        self._keepalive.sent_at = self._loop.time()
+        try:
+            self._channel.send(data)
+        except (OSError, Failure):
+            self._lost()
+            return
+        self._write_later()
+
+    def _write(self) -> None:
+        try:
+            self._channel.flush()
+        except (OSError, Failure):
+            self._lost()
+            return
+        self._write_later()
+
+    def _write_later(self) -> None:
+        waiting = self._channel.waiting
+        if waiting > OUT_BYTES_MAX:
+            self._fail("the broker takes nothing")
+        elif waiting and not self._writing:
+            self._loop.add_writer(self._channel.fileno(), self._write)
+        elif self._writing and not waiting:
+            self._loop.remove_writer(self._channel.fileno())
+        self._writing = 0 < waiting <= OUT_BYTES_MAX
+
+    # how it ends
+
+    def _lost(self) -> None:
+        """Nothing can be sent any more. What the kernel still holds is read all the same: a broker that died may
+        have told a publisher that it has a message, and never have saved it. Sent again, it is known as a copy.
+        """
+        self._mute = True
+        while not self.ended.done():
+            try:
+                data = self._channel.receive()
+            except (OSError, Failure) as error:  # BlockingIOError is one: nothing more is there
+                if isinstance(error, Failure):
+                    self._failure = error
+                break
+            if not data:
+                break
+            self._take(data)
+        self._fail(self._failure.detail if self._failure else "the broker hung up")
+
+    def _fail(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
+        self._stop()
+
+    def _stop(self) -> None:
+        self._watch()
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._channel.fileno())
+        self._keepalive.stop()
+        if not self._connected.done():
+            reason = self.ended.result() if self.ended.done() else "closed"
+            self._connected.set_exception(
+                self._failure or Unavailable("broker.unreachable", f"{reason} before a CONNACK")
+            )
+            self._connected.exception()  # raised where it is awaited; else nobody asks
+        over = Unavailable("link.down", _ENDED)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(over)
+        self._outgoing.fail(over)
+
+    def _close(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result("closed")
+        self._stop()
+        with contextlib.suppress(OSError, Failure):
+            self._channel.close()
 
 
-def _connect_properties(clean: bool) -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = 0 if clean else SESSION_EXPIRY_S
-    properties.ReceiveMaximum = RECEIVE_MAXIMUM
-    return properties
+def _portions(items: Sequence[Item], size: int) -> list[list[Item]]:
+    return [list(items[at : at + size]) for at in range(0, len(items), size)]

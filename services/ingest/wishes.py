@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from services.ingest import packets
 
 
 class Wishes(NamedTuple):
@@ -13,12 +12,13 @@ class Wishes(NamedTuple):
     correlation: bytes | None = None
     expires_in_s: int | None = None  # then the broker forgets it, where nobody has taken it
 
-    def properties(self) -> Properties:
-        made = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    def properties(self) -> dict[int, bytes]:
+        """By their identifiers."""
+        made = {}
         if self.response_topic is not None:
-            made.ResponseTopic = self.response_topic
+            made[packets.RESPONSE_TOPIC] = self.response_topic.encode()
         if self.correlation is not None:
-            made.CorrelationData = self.correlation
+            made[packets.CORRELATION_DATA] = self.correlation
         if self.expires_in_s is not None:
-            made.MessageExpiryInterval = self.expires_in_s
+            made[packets.MESSAGE_EXPIRY] = self.expires_in_s.to_bytes(4, "big")
         return made
