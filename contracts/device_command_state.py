@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from pydantic_core import from_json
@@ -45,7 +45,7 @@ class DeviceCommand:
 
     @property
     def expires_at(self) -> datetime:
-        return self.queued_at + timedelta(seconds=self.queued.expires_in_s)
+        return self.queued.expires_at(self.queued_at)
 
     @property
     def ended(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -53,6 +53,9 @@ class DeviceCommandQueued(Event):
 
     def payload_bytes(self) -> bytes:
         return base64.b64decode(self.payload)
+
+    def expires_at(self, queued_at: datetime) -> datetime:
+        return queued_at + timedelta(seconds=self.expires_in_s)
 
 
 class DeviceCommandSent(Event):

@@ -8,13 +8,17 @@ from typing import Any
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
+from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.organizations import PLATFORM
+from contracts.streams import COMMANDS
 from runtime import activity, rpc
+from runtime.event_log import EventLog
 from runtime.log_writer import LogWriter
 from runtime.service import main, started
 from runtime.settings import load
 from services.telemetry import database
 from services.telemetry.activity import ActivityProjection
+from services.telemetry.commands import CommandsProjection, forget_old
 from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.directory import Directory
 from services.telemetry.messages import MessagesProjection
@@ -62,6 +66,12 @@ async def run() -> None:
         events = Projector(
             bus.client, pool, ActivityProjection(Partitions()), happened, days_kept=settings.activity_days
         )
+        commands = Projector(
+            bus.client, pool, CommandsProjection(), happened, days_kept=settings.commands_days
+        )
+        service.task(commands.run(), "commands")
+        service.health.add("commands", lambda: commands.trouble)
+        service.task(forget_old(pool, settings.commands_days, settings.housekeeping_s), "old commands")
         service.task(messages.run(), "messages")
         service.task(events.run(), "activity")
         service.health.add("messages", lambda: messages.trouble)
@@ -77,7 +87,10 @@ async def run() -> None:
             service.task(reconcile(bus, pool, settings.reconcile_s), "reconcile")
 
         answers = Queries.connect(
-            settings.database_query_url.get_secret_value(), settings.query_pool_size, settings.query_timeout_s
+            settings.database_query_url.get_secret_value(),
+            settings.query_pool_size,
+            settings.query_timeout_s,
+            EventLog(bus.client, COMMANDS.name),
         )
         service.on_stop(answers.close)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
@@ -86,6 +99,8 @@ async def run() -> None:
         rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)
         rpc.serve(bus.broker, GET_CONNECTION_STATISTICS, answers.connection_statistics, queue=NAME)
+        rpc.serve(bus.broker, LIST_DEVICE_COMMANDS, answers.list_commands, queue=NAME)
+        rpc.serve(bus.broker, GET_DEVICE_COMMAND, answers.get_command, queue=NAME)
         await bus.broker.start()
         await service.run()
 

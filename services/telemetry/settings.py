@@ -35,6 +35,8 @@ class Settings(ServiceSettings):
     """A year and a month, to compare with the year before."""
     activity_days: int = 90
     """As the ACTIVITY stream."""
+    commands_days: int = 30
+    """As the COMMANDS stream."""
     housekeeping_s: float = 600.0
     """Partitions are dropped and made ahead; a day's length leaves room for many failures."""
     hosted_broker: Literal["nats", "mosquitto"] = "nats"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.calls import Page
 from contracts.connections import ConnectionStatistics, GetConnectionStatistics
+from contracts.device_commands import DeviceCommandView, GetDeviceCommand, ListDeviceCommands
 from contracts.telemetry import (
     ActivityRow,
     DeviceDetail,
@@ -16,19 +17,20 @@ from contracts.telemetry import (
     MessageRow,
     TelemetryRow,
 )
-from services.telemetry.queries import activity, connections, devices, messages, telemetry
+from runtime.event_log import EventLog
+from services.telemetry.queries import activity, commands, connections, devices, messages, telemetry
 from services.telemetry.queries.session import ReadStore
 
 
 class Queries:
     """Handlers of the calls."""
 
-    def __init__(self, store: ReadStore) -> None:
-        self._store = store
+    def __init__(self, store: ReadStore, commands: EventLog) -> None:
+        self._store, self._commands = store, commands
 
     @classmethod
-    def connect(cls, url: str, pool_size: int, timeout_s: float) -> Queries:
-        return cls(ReadStore(url, pool_size, timeout_s))
+    def connect(cls, url: str, pool_size: int, timeout_s: float, commands: EventLog) -> Queries:
+        return cls(ReadStore(url, pool_size, timeout_s), commands)
 
     async def close(self) -> None:
         await self._store.close()
@@ -50,3 +52,9 @@ class Queries:
 
     async def connection_statistics(self, query: GetConnectionStatistics) -> ConnectionStatistics:
         return await connections.statistics(self._store, query)
+
+    async def list_commands(self, query: ListDeviceCommands) -> Page[DeviceCommandView]:
+        return await commands.list_commands(self._store, query)
+
+    async def get_command(self, query: GetDeviceCommand) -> DeviceCommandView:
+        return await commands.get_command(self._store, self._commands, query)
