@@ -58,14 +58,16 @@ class Broker(Model):
 
     protocol: Protocol = "mqtt"
     host: Host
-    port: int = Field(default_factory=_default_port, ge=1, le=65535)
-    path: Path | None = Field(default_factory=_default_path)
+    port: int = Field(
+        default_factory=_default_port, ge=1, le=65535, description="By protocol: 1883, 8883, ws 9001, wss 443"
+    )
+    path: Path | None = Field(default_factory=_default_path, description="Of ws and wss: /mqtt")
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
     username: Username | None = None
     client_id: ClientId | None = None  # made if absent
     keepalive_s: int = Field(30, ge=5, le=3600)
     topic_prefix: Annotated[str, StringConstraints(max_length=200)] | None = None
-    tls: Tls | None = Field(default_factory=_default_tls)
+    tls: Tls | None = Field(default_factory=_default_tls, description="Of mqtts and wss")
 
     @field_validator("path")
     @classmethod

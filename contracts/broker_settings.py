@@ -43,9 +43,10 @@ class CertificateSettings(Broker):
 def variant(value: Any) -> str:
     """The tag of a variant: `auth=password`."""
     if not isinstance(value, dict):
-        return f"auth={getattr(value, 'auth', None)}"
-    named = value.get("username") or value.get("password")
-    return f"auth={value.get('auth') or ('password' if named else 'none')}"
+        return f"auth={getattr(value, 'auth', 'none')}"
+    if (auth := value.get("auth")) is not None:
+        return f"auth={auth}"
+    return "auth=password" if value.get("username") or value.get("password") else "auth=none"
 
 
 BY_AUTH = Discriminator(

@@ -35,6 +35,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/credentials/{id}/certificate"): ("manage_credentials",),
     ("DELETE", "/v1/credentials/{id}/certificate"): ("manage_credentials",),
     ("GET", "/v1/integrations"): ("read", "manage_integrations"),
+    ("GET", "/v1/integrations/presets"): ("read", "manage_integrations"),
     ("POST", "/v1/integrations"): ("manage_integrations",),
     ("POST", "/v1/integrations/test"): ("manage_integrations",),
     ("GET", "/v1/integrations/{id}"): ("read", "manage_integrations"),

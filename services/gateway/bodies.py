@@ -36,16 +36,17 @@ def invalid(error: ValidationError, prefix: str = "") -> Invalid:
     """Pydantic's findings by field, without the values: they may be secrets."""
     return Invalid(
         [
-            FieldError(field=prefix + _path(found["loc"]), detail=_words(found))
+            FieldError(field=prefix + _path(found), detail=_words(found))
             for found in error.errors(include_input=False, include_context=False, include_url=False)
             if found["type"] != "default_factory_not_called"  # a default that follows from what is wrong
         ]
     )
 
 
-def _path(places: tuple[int | str, ...]) -> str:
+def _path(found: Any) -> str:
     """A path that its sender knows: without the name of a union's variant (`auth=password`)."""
-    return ".".join(str(place) for place in places if not str(place).startswith("auth="))
+    places = [str(place) for place in found["loc"] if not str(place).startswith("auth=")]
+    return ".".join([*places, "auth"] if found["type"] == "auth.unknown" else places)
 
 
 def _words(found: Any) -> str:

@@ -59,6 +59,13 @@ def _name(call: Called) -> str:
     return call.operation["operationId"]  # type: ignore[no-any-return]
 
 
+def _example(call: Called) -> Any:
+    """A body that the call takes, the first of its examples; None where it takes none."""
+    content = call.operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    named = [each["value"] for each in content.get("examples", {}).values()]
+    return content.get("example", named[0] if named else None)
+
+
 every_call = pytest.mark.parametrize("call", CALLS, ids=_name)
 every_body = pytest.mark.parametrize("call", WITH_BODY, ids=_name)
 
@@ -126,7 +133,7 @@ async def test_malformed_json(http: httpx.AsyncClient, peers: Peers, call: Calle
 
 @every_body
 async def test_an_unknown_field_is_named(http: httpx.AsyncClient, peers: Peers, call: Called) -> None:
-    example = dict(call.operation["requestBody"]["content"]["application/json"]["example"])
+    example = dict(_example(call))
     response = await http.request(
         call.method, call.url, json={**example, "colour": "red"}, headers=_key(call)
     )
@@ -148,7 +155,7 @@ async def test_a_body_that_is_no_object(
 async def test_each_field_of_a_wrong_type_is_named(
     http: httpx.AsyncClient, peers: Peers, call: Called
 ) -> None:
-    example = call.operation["requestBody"]["content"]["application/json"]["example"]
+    example = _example(call)
     for field in example:
         if field == "payload":
             continue  # takes anything
@@ -193,7 +200,7 @@ async def test_an_unknown_method_of_a_known_address(http: httpx.AsyncClient, cal
 async def test_an_impossible_id_is_a_missing_object(
     http: httpx.AsyncClient, peers: Peers, call: Called
 ) -> None:
-    body = call.operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+    body = _example(call)
     for id in ("%00", "x" * 300):
         url = call.path.replace("{id}", id)
         assert_problem(await http.request(call.method, url, json=body, headers=_key(call)), "not_found")
@@ -206,7 +213,7 @@ async def test_an_impossible_id_is_a_missing_object(
 async def test_an_idempotency_key_of_the_wrong_form(
     http: httpx.AsyncClient, peers: Peers, call: Called, key: str
 ) -> None:
-    body = call.operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+    body = _example(call)
     headers = {**_key(call), "Idempotency-Key": key}
     response = await http.request(call.method, call.url, json=body, headers=headers)
     assert_problem(response, "request.invalid", "Idempotency-Key")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETTINGS, WARNINGS
+
 _ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
 _CREATED = "2026-11-21T18:00:00Z"
 _CREDENTIAL = {
@@ -33,27 +35,20 @@ _API_KEY = {
     "last_used_at": "2026-11-21T18:05:12.345Z",
     "state": "active",
 }
-_SETTINGS = {
-    "protocol": "mqtt",
-    "host": "broker.example.com",
-    "port": 1883,
-    "mqtt_version": "3.1.1",
-    "username": "hybridmq",
-    "client_id": None,
-    "keepalive_s": 30,
-    "topic_prefix": None,
-}
 _TOPICS = [{"filter": "devices/+/telemetry", "qos": 1}]
 _DECODER = {"name": "standard", "settings": {}}
 _INTEGRATION = {
     "id": "int_7q4t8w1zbk3v9x2m",
     "name": "Plant 1",
     "broker_type": "external",
-    "settings": _SETTINGS,
+    "settings": VIEW_SETTINGS,
     "has_secrets": ["password"],
     "topics": _TOPICS,
     "decoder": _DECODER,
     "created_at": _CREATED,
+    "client_certificate": None,
+    "ca_certificates": [],
+    "warnings": WARNINGS,
 }
 _DEVICE = {
     "id": "boiler-7",
@@ -195,14 +190,9 @@ EXAMPLES: dict[str, Any] = {
     "Disconnection": {"client_id": "boiler-7"},
     "Disconnected": {"disconnected": 1},
     "Revocation": {"reason": "device retired"},
-    "NewIntegration": {
-        "name": "Plant 1",
-        "broker_type": "external",
-        "settings": {"host": "broker.example.com", "port": 1883, "username": "hybridmq", "password": "…"},
-        "topics": _TOPICS,
-        "decoder": _DECODER,
-    },
-    "IntegrationChange": {"name": "Plant 1, hall B", "settings": {"port": 1884}},
+    "NewIntegration": VARIANTS["NewIntegration"]["User name and password"],
+    "IntegrationChange": VARIANTS["IntegrationChange"]["A setting"],
+    "Preset": PRESET,
     "IntegrationView": _INTEGRATION,
     "TestOfIntegration": {"probe_topic": "hybridmq/test"},
     "ConnectionToTest": {"settings": {"host": "broker.example.com", "username": "hybridmq", "password": "…"}},

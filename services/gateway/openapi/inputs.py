@@ -8,6 +8,7 @@ from litestar.params import HeaderParameter
 from litestar.typing import FieldDefinition
 
 from services.gateway.bodies import JSON, NDJSON
+from services.gateway.openapi.broker_examples import VARIANTS
 from services.gateway.openapi.calls import Call
 from services.gateway.openapi.examples import EXAMPLES
 from services.gateway.openapi.ingest import INGEST_SCHEMA_NAME
@@ -80,5 +81,10 @@ def request_body(call: Call, references: dict[Any, str]) -> dict[str, Any] | Non
     if call.body is None:
         return None
     field = call.handler.parsed_fn_signature.parameters["data"]
-    schema = {"schema": {"$ref": references[call.body]}, "example": EXAMPLES[call.body.__name__]}
-    return {"required": not field.is_optional, "content": {JSON: schema}}
+    name = call.body.__name__
+    body: dict[str, Any] = {"schema": {"$ref": references[call.body]}}
+    if name in VARIANTS:
+        body["examples"] = {title: {"value": value} for title, value in VARIANTS[name].items()}
+    else:
+        body["example"] = EXAMPLES[name]
+    return {"required": not field.is_optional, "content": {JSON: body}}

@@ -9,7 +9,6 @@ from litestar.params import JSONBody
 from pydantic import SecretStr
 
 from contracts.broker_secrets import BrokerSettingsWithSecrets
-from contracts.broker_topics import DEFAULT_TOPICS
 from contracts.calls import Page
 from contracts.integrations import (
     CHANGE_INTEGRATION,
@@ -26,6 +25,7 @@ from contracts.integrations import (
     Topics,
 )
 from contracts.organizations import List, Name
+from contracts.presets import PRESETS, Preset
 from services.gateway.bodies import Body
 from services.gateway.merge import changed_settings
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
@@ -33,17 +33,25 @@ from services.gateway.state import Backend
 
 
 class NewIntegration(Body):
-    """`settings.password` is written and never read back."""
+    """`settings` by `auth`; where that is absent: password if there is a user name, else none.
+
+    Secrets (`password`, `tls.client_key`, `shared_access_key`) are written and never read back. Without topics
+    it subscribes to those that are usual for this kind of broker.
+    """
 
     name: Name
     broker_type: Literal["external"] = "external"
     settings: BrokerSettingsWithSecrets
-    topics: Topics = DEFAULT_TOPICS
+    topics: Topics = ()
     decoder: DecoderChoice = DecoderChoice()
 
 
 class IntegrationChange(Body):
-    """What is not sent stays, in `settings` too; null takes a member of it back to its default."""
+    """What is not sent stays, in `settings` too; null takes a member of it back to its default.
+
+    A secret that is not sent, or null, stays. With another `auth`, what no longer belongs goes and its secrets
+    are erased. Of the hosted integration, name and decoder can be changed.
+    """
 
     name: Name | None = None
     settings: dict[str, Any] | None = None
@@ -60,9 +68,25 @@ async def list_integrations(
     return await gateway.ask(LIST_INTEGRATIONS, query)
 
 
+@get("/v1/integrations/presets")
+async def list_presets(caller: Caller) -> Page[Preset]:
+    """List presets: well-known brokers, with what to fill in and where to find it."""
+    del caller  # the same for everybody
+    return Page(items=list(PRESETS))
+
+
 @post(
     "/v1/integrations",
-    opt={"failures": ("address.forbidden", "decoder.unknown", "name.taken", "limit.reached")},
+    opt={
+        "failures": (
+            "address.forbidden",
+            "certificate.invalid",
+            "decoder.unknown",
+            "filter.invalid",
+            "name.taken",
+            "limit.reached",
+        )
+    },
 )
 async def create_integration(
     data: JSONBody[NewIntegration],
@@ -96,7 +120,15 @@ async def get_integration(id: Id, gateway: Backend, caller: Caller) -> Integrati
 @patch(
     "/v1/integrations/{id:str}",
     opt={
-        "failures": ("integration.hosted", "address.forbidden", "decoder.unknown", "name.taken", "conflict")
+        "failures": (
+            "integration.hosted",
+            "address.forbidden",
+            "certificate.invalid",
+            "decoder.unknown",
+            "filter.invalid",
+            "name.taken",
+            "conflict",
+        )
     },
 )
 async def change_integration(
@@ -135,4 +167,11 @@ def secrets_of(settings: BrokerSettingsWithSecrets) -> dict[str, SecretStr]:
     return {name: SecretStr(value) for name, value in settings.secret_fields().items()}
 
 
-ROUTES = [list_integrations, create_integration, get_integration, change_integration, delete_integration]
+ROUTES = [
+    list_integrations,
+    list_presets,
+    create_integration,
+    get_integration,
+    change_integration,
+    delete_integration,
+]

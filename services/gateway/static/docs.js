@@ -129,7 +129,8 @@ class Reader {
     const key = scheme === "operator" ? "$ADMIN_KEY" : "$API_KEY";
     const lines = [`curl ${scheme && path === "/v1/stream" ? "-N " : ""}${method === "get" ? "" : `-X ${method.toUpperCase()} `}${location.origin}${path.replace(/\{(\w+)\}/g, (_, name) => `$${name.toUpperCase()}`)}`];
     if (scheme) lines.push(`-H "Authorization: Bearer ${key}"`);
-    const example = operation.requestBody?.content["application/json"]?.example;
+    const content = operation.requestBody?.content["application/json"];
+    const example = content?.example ?? Object.values(content?.examples ?? {})[0]?.value;
     if (example !== undefined) lines.push('-H "Content-Type: application/json"', `-d '${JSON.stringify(example).replaceAll("'", "'\\''")}'`);
     return lines.join(" \\\n  ");
   }
