@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -18,8 +19,9 @@ from contracts.subjects import HOSTED, HTTP
 from runtime.jetstream import ApiError
 from runtime.observe import log
 from runtime.pull import Entry, Pull
-from services.telemetry.decoding import STANDARD, Choice
-from services.telemetry.sandbox.expressions import uses_expression
+from services.telemetry.decoding import STANDARD, Choice, Read
+from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
+from services.telemetry.sandbox.pool import Pool
 
 _log = log(part="directory")
 QUIET_S = 0.5  # nothing for as long: there is nothing more
@@ -34,13 +36,14 @@ class _PayloadLimits(NamedTuple):
 class Directory:
     """`run()` is its task: reads these events from the beginning, and follows them."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, expressions: Pool | None = None) -> None:
         self._client = client
+        self._expressions = expressions
         # Per integration, in the order of the log: from when (stored time, ns), which choice. The same
         # message gets the same decoder whenever it is read again.
         self._times: dict[tuple[str, str], list[int]] = {}
         self._choices: dict[tuple[str, str], list[Choice]] = {}
-        self.uses_expressions = False  # whether any of them ever did
+        self._uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
         self._limits: dict[str, _PayloadLimits] = {}  # of organizations that were ever given one
         self._changed = asyncio.Event()
@@ -53,6 +56,12 @@ class Directory:
             return choice
         held = bisect_right(limits.times, at_ns) - 1
         return choice if held < 0 else choice._replace(payload_bytes_max=limits.payload_bytes[held])
+
+    async def ahead(self, entries: Sequence[Entry]) -> dict[int, Read]:
+        """What expressions read in these, by sequence, for `project`; empty where none is used."""
+        if self._expressions is None or not self._uses_expressions:
+            return {}
+        return await decode_ahead(self._expressions, entries, self.choose)
 
     def _choice(self, organization: str, source: str, at_ns: int) -> Choice:
         if source in (HOSTED, HTTP):
@@ -119,7 +128,7 @@ class Directory:
             return
         self._times.setdefault(key, []).append(entry.time_ns)
         self._choices.setdefault(key, []).append(choice)
-        self.uses_expressions |= uses_expression(choice.settings)
+        self._uses_expressions |= uses_expression(choice.settings)
 
 
 def _choice(wanted: DecoderChoice, prefix: str | None) -> Choice:

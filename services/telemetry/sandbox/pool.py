@@ -86,8 +86,8 @@ class Pool:
         lock, wanted = self._wanted.get(rule.organization, (asyncio.Lock(), 0))
         self._wanted[rule.organization] = (lock, wanted + 1)
         try:
-            async with asyncio.timeout(within_s), lock:
-                await self._evaluate(rule, messages, done)
+            async with asyncio.timeout(within_s):
+                await self._evaluate(rule, messages, done, lock)
         except TimeoutError:
             late = Failure("decoder.unavailable", f"there was no time for it within {within_s:g} s")
             done += [late] * (len(messages) - len(done))
@@ -98,7 +98,9 @@ class Pool:
             self._tell(rule)
         return done
 
-    async def _evaluate(self, rule: Rule, messages: Sequence[Asked], done: list[Outcome | Failure]) -> None:
+    async def _evaluate(
+        self, rule: Rule, messages: Sequence[Asked], done: list[Outcome | Failure], lock: asyncio.Lock
+    ) -> None:
         key, labels = rule.key, {"language": rule.language}
         fatal: tuple[int, Failure] | None = None  # a message that a worker died of: it is not tried again
         retried = False
@@ -111,9 +113,9 @@ class Pool:
                 done += [Failure("decoder.quarantined", why)] * (len(messages) - len(done))
                 return
             turn = self._next(key, messages[len(done) : fatal[0] if fatal else None])
-            worker = await self._take()
             try:
-                outcomes, cpu_s = await worker.run(rule.language, rule.source, turn)
+                async with lock:
+                    outcomes, cpu_s = await self._run(rule, turn)
             except Died as death:
                 _deaths.add(1, labels)
                 _log.warning("a worker died", organization=rule.organization, rule=key.digest, why=death.why)
@@ -127,8 +129,6 @@ class Pool:
                 # The outcomes of those before it went with the worker: they are evaluated again, without it.
                 fatal = (len(done) + death.at, Failure(code, death.why))
                 continue
-            finally:
-                self._give(worker)
             _messages.add(len(turn), labels)
             _cpu.add(cpu_s, labels)
             self._remember(key, cpu_s / len(turn))
@@ -155,9 +155,13 @@ class Pool:
         if len(self._cost_s) > quarantine.ENTRIES_MAX:
             self._cost_s.pop(next(iter(self._cost_s)))
 
-    async def _take(self) -> Worker:
+    async def _run(self, rule: Rule, turn: list[Asked]) -> tuple[list[Outcome], float]:
         self._fill()
-        return await self._idle.get()
+        worker = await self._idle.get()
+        try:
+            return await worker.run(rule.language, rule.source, turn)
+        finally:
+            self._give(worker)
 
     def _give(self, worker: Worker) -> None:
         if worker.alive and not worker.worn and not self._closed:
