@@ -12,6 +12,7 @@ from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.organizations import PLATFORM
 from contracts.streams import COMMANDS
 from runtime import activity, rpc
+from runtime.activity import ActivityLog
 from runtime.event_log import EventLog
 from runtime.log_writer import LogWriter
 from runtime.service import main, started
@@ -26,6 +27,7 @@ from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.projector import Projector
 from services.telemetry.queries import Queries
 from services.telemetry.reconcile import reconcile
+from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
 
 NAME = "telemetry"
@@ -49,7 +51,14 @@ async def run() -> None:
             id = "-".join([kind, details["projection"], str(details["epoch"]), str(details["sequence"])])
             await activity.record(bus, PLATFORM, event, NAME, id=id)
 
-        directory, partitions, writer = Directory(bus.client), Partitions(), LogWriter(bus.client)
+        notes = ActivityLog(bus)
+        service.task(notes.run(), "activity notes")
+        expressions = Pool(
+            settings.expression_workers, lambda organization, event: notes.note(organization, event, NAME)
+        )
+        service.on_stop(expressions.close)
+        directory = Directory(bus.client, expressions)
+        partitions, writer = Partitions(), LogWriter(bus.client)
         service.task(directory.run(), "registry")
         service.task(writer.run(), "dead letters")
         messages = Projector(

@@ -58,9 +58,10 @@ class MessagesProjection:
         # Commands to devices come along under other subjects (contracts.streams): nothing is made of them.
         entries = [entry for entry in entries if entry.subject.startswith(MESSAGES_PREFIX)]
         await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
+        ahead = await self._directory.ahead(entries)
         batch = Batch()
         for start in range(0, len(entries), SLICE):
-            project(entries[start : start + SLICE], self._directory.choose, batch)
+            project(entries[start : start + SLICE], self._directory.choose, batch, ahead)
             await asyncio.sleep(0)
         return await self._ready(pool, batch, place)
 

@@ -24,6 +24,10 @@ class Settings(ServiceSettings):
     linger_s: float = 0.004
     """A tenth of the 50 ms in which a reading is to be queryable."""
 
+    expression_workers: int = 2
+    """Processes for tenants' expressions (and a spare), started when the first one is used; an organization has one
+    at a time."""
+
     query_pool_size: int = 8
     """Connections for queries: two cores answer no more at a time; others wait their turn."""
     query_timeout_s: float = 8.0
