@@ -16,7 +16,7 @@ from services.ingest.transport import dial
 
 
 @asynccontextmanager
-async def connected(
+async def open_session(
     network: Network,
     settings: BrokerSettings,
     secrets: Mapping[str, str],

@@ -92,13 +92,13 @@ def hosted_link(bus: Bus, settings: Settings, writer: LogWriter, activity: Activ
         limit = settings.link_inflight_max
         return HostedBridge(*HOSTED_LINK, writer, window, claim, flow, inflight_max=limit, drops=drops)
 
-    async def password(_: Wanted) -> str:
-        return settings.hosted_mqtt_password.get_secret_value()
+    async def secrets(_: Wanted) -> dict[str, str]:
+        return {"password": settings.hosted_mqtt_password.get_secret_value()}
 
     return Link(
         Wanted(HOSTED_LINK, broker, (FILTER,)),
         bridge=bridge,
-        read_password=password,
+        read_secrets=secrets,
         activity=activity,
         network=Network(ANYTHING),  # the operator's own address
         # Our own broker: tried every half second. While we are away, a crash of it can lose a message (ADR 8).

@@ -31,16 +31,18 @@ from services.ingest.condition import (
     Wrong,
     evolve,
 )
+from services.ingest.connecting import open_session
 from services.ingest.flow import Flow
 from services.ingest.links import Wanted
 from services.ingest.network import Network
-from services.ingest.session import Identity, Session
+from services.ingest.session import Session
 
 _log = log(part="link")
 SETTLE_S = 5.0
 AGAIN_S = 1.0  # between two looks at a log that is away
 STEADY_S = 30.0  # a connection that held so long was none of a row of failures
 AWAY = "log.unavailable"
+UNVERIFIED = "connected, but anybody could pose as this broker: `tls.verify` is off"
 NOT_GRANTED = "subscription.refused"
 
 
@@ -52,7 +54,7 @@ class Link:
         wanted: Wanted,
         *,
         bridge: Callable[[Claim, Flow], Awaitable[Bridge]],
-        read_password: Callable[[Wanted], Awaitable[str | None]],
+        read_secrets: Callable[[Wanted], Awaitable[dict[str, str]]],
         activity: ActivityLog,
         network: Network,
         attempts_counted: int = 10,
@@ -67,11 +69,11 @@ class Link:
         self.next_try_at: datetime | None = None
         self.refused_filters: dict[str, str] = {}  # with the broker's reason
         self._make_bridge = bridge
-        self._read_password = read_password
+        self._read_secrets = read_secrets
         self._activity = activity
         self._network = network
         self._attempts_counted = attempts_counted
-        self._password: str | None = None
+        self._secrets: dict[str, str] = {}  # of the last connection
         self._subscribed: frozenset[str] | None = (
             None  # by this process, in the session that the broker holds
         )
@@ -125,10 +127,15 @@ class Link:
         """Ends the session that the broker of a deleted link still holds, as well as it can be done."""
         wanted = self.wanted
         try:
-            connection = await self._network.reach(wanted.settings.host, wanted.settings.port)
-            # The secret is erased with the integration: the password is the one of the last connection.
-            identity = Identity(wanted.client_id, self._password, clean=True)
-            async with Session(connection, wanted.settings, identity, lambda _, __: None):
+            # The secrets are erased with the integration: these are the last connection's.
+            async with open_session(
+                self._network,
+                wanted.settings,
+                self._secrets,
+                wanted.client_id,
+                lambda _, __: None,
+                clean=True,
+            ):
                 pass
         except Failure as failure:  # the link is gone all the same; its broker lets the session expire
             _log.warning("a deleted link's session stays at its broker", reason=str(failure))
@@ -195,18 +202,21 @@ class Link:
 
     async def _connect(self, bridge: Bridge) -> None:
         wanted = self.wanted
-        self._password = await self._read_password(wanted)
-        connection = await self._network.reach(wanted.settings.host, wanted.settings.port)
-        identity = Identity(wanted.client_id, self._password, clean=False)
-        async with Session(connection, wanted.settings, identity, bridge.take) as session:
+        self._secrets = await self._read_secrets(wanted)
+        async with open_session(
+            self._network, wanted.settings, self._secrets, wanted.client_id, bridge.take, clean=False
+        ) as session:
             await self._subscribe(session)
             self.session, self.connected_since = session, datetime.now(UTC)
             self.flow.tally.connects += 1
             self.flow.watchdog.connected(time.monotonic())
             self._happen(Connected())
+            self._say_unverified()
             self._say_refused_filters()
             try:
                 reason = await self._until_ended(session, wanted)
+                if reason is None:
+                    await self._leave_nothing_open(session, bridge)
             finally:
                 self.session = self.connected_since = None
         if reason is not None:
@@ -214,15 +224,18 @@ class Link:
         self._happen(Anew())
 
     async def _until_ended(self, session: Session, connected: Wanted) -> str | None:
-        """The reason; None where an edit asks for another connection, or for none."""
+        """The reason; None where an edit or a token's end asks for another connection, or for none."""
         while True:
             changed = asyncio.create_task(self._changed.wait())
             try:
-                await asyncio.wait((changed, session.ended), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((changed, session.ended, session.due), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 changed.cancel()
             if session.ended.done():
                 return session.ended.result()
+            if session.due.done():
+                self._changed.set()  # at once, not after a pause
+                return None
             if self.wanted.paused or not self.wanted.same_connection(connected):
                 return None
             self._changed.clear()
@@ -242,6 +255,18 @@ class Link:
         self._subscribed = now
         said = zip(wanted.topics, failures, strict=True)
         self.refused_filters = {topic.filter: why for topic, why in said if why is not None}
+
+    async def _leave_nothing_open(self, session: Session, bridge: Bridge) -> None:
+        """What was taken is acknowledged before we leave: then the broker has nothing to send again."""
+        session.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(bridge.settle(), SETTLE_S)
+
+    def _say_unverified(self) -> None:
+        settings = self.wanted.settings
+        if settings.tls is not None and not settings.tls.verify:
+            _log.warning("the broker's certificate is not verified", integration=self.wanted.key.integration)
+            self._note("link.unverified", "ok", UNVERIFIED, None, {"host": settings.host})
 
     def _say_refused_filters(self) -> None:
         if not self.refused_filters:

@@ -133,7 +133,7 @@ class Manager:
         link = Link(
             wanted,
             bridge=partial(self._bridge, key),
-            read_password=partial(secrets.of_link, self._bus),
+            read_secrets=partial(secrets.of_link, self._bus),
             activity=self._activity,
             network=self._network,
         )

@@ -20,11 +20,12 @@ from contracts.topics import check_topic
 from runtime.activity import ActivityLog
 from runtime.observe import log
 from services.ingest import backoff, metrics
+from services.ingest.connecting import open_session
 from services.ingest.links import Key
 from services.ingest.manager import Manager
 from services.ingest.network import Network
 from services.ingest.policy import ANYTHING
-from services.ingest.session import Identity, Session
+from services.ingest.session import Session
 
 _log = log(part="publish")
 KEEPALIVE_S = 30
@@ -41,7 +42,8 @@ class HostedConnection:
             username=username,
             keepalive_s=KEEPALIVE_S,
         )
-        self._identity = Identity(f"platform-ingest-{os.urandom(6).hex()}", password, clean=True)
+        self._secrets = {"password": password}
+        self._client_id = f"platform-ingest-{os.urandom(6).hex()}"
         self.session: Session | None = None
 
     async def run(self) -> None:
@@ -57,9 +59,9 @@ class HostedConnection:
             await asyncio.sleep(backoff.delay(min(attempt, 3), refused=False, random=random.random))
 
     async def _connect(self) -> None:
-        settings = self._settings
-        connection = await Network(ANYTHING).reach(settings.host, settings.port)
-        async with Session(connection, settings, self._identity, lambda _, __: None) as session:
+        async with open_session(
+            Network(ANYTHING), self._settings, self._secrets, self._client_id, lambda _, __: None, clean=True
+        ) as session:
             self.session = session
             try:
                 reason = await session.ended

@@ -10,8 +10,8 @@ from runtime.bus import Bus
 from services.ingest.links import Key, Wanted
 
 
-async def of_link(bus: Bus, wanted: Wanted) -> str | None:
-    return (await read(bus, wanted.key, wanted.secrets)).get("password")
+async def of_link(bus: Bus, wanted: Wanted) -> dict[str, str]:
+    return await read(bus, wanted.key, wanted.secrets)
 
 
 async def read(bus: Bus, key: Key, references: Mapping[str, str]) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Session:
         self._outgoing = Outgoing(self._send)
         self._failure: Failure | None = None  # why the connection ended, where the channel knows
         self._rest, self._skip = b"", 0
-        self._reading = self._paused = self._writing = self._mute = False
+        self._reading = self._paused = self._stopped = self._writing = self._mute = False
 
     async def __aenter__(self) -> Self:
         self._keepalive = Keepalive(self._settings.keepalive_s, lambda: self._send(packets.PING), self._fail)
@@ -139,8 +139,13 @@ class Session:
         self._keepalive.listening = False
         self._watch()
 
+    def stop(self) -> None:
+        """Nothing more is read; acknowledgements still go out."""
+        self._stopped = True
+        self.pause()
+
     def resume(self) -> None:
-        if self._paused and not self.ended.done():
+        if self._paused and not self._stopped and not self.ended.done():
             self._paused = False
             self._keepalive.listening = True
             self._watch()
