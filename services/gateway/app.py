@@ -24,6 +24,7 @@ from services.gateway.routes import (
     api_keys,
     bulk,
     certificates,
+    commands,
     connection_tests,
     connections,
     credentials,
@@ -54,6 +55,7 @@ RESOURCES = (
     connections,
     ingest,
     telemetry,
+    commands,
     stream,
 )
 

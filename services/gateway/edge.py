@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.trace import Span, SpanKind
 from pydantic_core import to_json
 
+from contracts.device_commands import WAIT_S_MAX
 from contracts.envelope import TRACEPARENT
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import log, mark_failed, meter, span, traceparent
@@ -76,7 +77,7 @@ class Edge:
             return
         self._under_way += 1
         try:
-            async with asyncio.timeout(LASTING_S.get(scope["path"], self._timeout_s)):
+            async with asyncio.timeout(self._lasts_s(scope["path"])):
                 await self._app(scope, receive, exchange.send)
         except TimeoutError:
             if exchange.status is not None:
@@ -84,6 +85,11 @@ class Edge:
             await exchange.refuse(Unavailable("service.unavailable", "this took too long; try again"))
         finally:
             self._under_way -= 1
+
+    def _lasts_s(self, path: str) -> float:
+        if path.startswith("/v1/devices/") and path.endswith("/commands"):
+            return self._timeout_s + WAIT_S_MAX  # for a device's answer
+        return LASTING_S.get(path, self._timeout_s)
 
 
 class _Exchange:

@@ -18,6 +18,7 @@ from services.gateway.auth import Keys
 from services.gateway.ingests import Ingests
 from services.gateway.live import Live
 from services.gateway.metering import Metering
+from services.gateway.orders import Orders
 from services.gateway.settings import GatewaySettings
 
 
@@ -41,6 +42,7 @@ class Gateway:
         self.live = live
         self.health = health
         self.metering = Metering()
+        self.orders = Orders(bus)
         self.ingests = Ingests(settings)
 
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:

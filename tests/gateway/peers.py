@@ -16,6 +16,7 @@ from contracts import (
     connection_test,
     connections,
     credentials,
+    device_commands,
     integrations,
     key_rotation,
     limits,
@@ -328,6 +329,26 @@ def _device(request: telemetry.GetDevice) -> telemetry.DeviceDetail:
     return telemetry.DeviceDetail(id="d1", online=True, first_seen=NOW, last_seen=NOW, latest={})
 
 
+def _command(request: device_commands.GetDeviceCommand) -> device_commands.DeviceCommandView:
+    _own(request, "cmd_1")
+    return device_commands.DeviceCommandView(
+        id="cmd_1",
+        device_id="d1",
+        integration_id="hosted",
+        state="queued",
+        topic=f"{ALPHA}/commands/d1/set/cmd_1",
+        payload="on",
+        encoding="utf-8",
+        qos=1,
+        retain=False,
+        response_topic=f"{ALPHA}/devices/d1/responses/cmd_1",
+        correlation_id="cmd_1",
+        queued_at=NOW,
+        expires_at=NOW,
+        actor="key:key_alpha",
+    )
+
+
 def _empty(page: Any) -> Callable[[Any], Any]:
     return lambda _: page(items=[], next_cursor=None)
 
@@ -419,6 +440,8 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
         connects=4, messages_in=10, last_seen_at=NOW
     ),
     telemetry.LIST_ACTIVITY: _empty(Page[telemetry.ActivityRow]),
+    device_commands.LIST_DEVICE_COMMANDS: _empty(Page[device_commands.DeviceCommandView]),
+    device_commands.GET_DEVICE_COMMAND: _command,
 }
 _INGEST: dict[Call[Any, Any], Callable[[Any], Any]] = {
     integrations.PUBLISH: lambda _: integrations.Published(acknowledged=True, duration_ms=2.0),

@@ -19,6 +19,7 @@ from services.gateway.openapi.examples import EXAMPLES
 from services.gateway.routes import (
     api_keys,
     certificates,
+    commands,
     connection_tests,
     connections,
     credentials,
@@ -98,6 +99,7 @@ def test_every_example_fits_its_model() -> None:
     modules = (
         api_keys,
         certificates,
+        commands,
         connection_tests,
         connections,
         credentials,

@@ -59,6 +59,7 @@ _DEVICE = {
     "first_seen": _CREATED,
     "last_seen": "2026-11-21T18:05:12.345Z",
 }
+_COMMAND = "cmd_5d41402abc4b2a76b971"
 _STEPS = [
     {"name": "dns", "ok": True, "duration_ms": 3.1, "seen": "broker.example.com is 203.0.113.7"},
     {"name": "address", "ok": True, "duration_ms": 0.1, "seen": "every address may be connected to"},
@@ -231,6 +232,35 @@ EXAMPLES: dict[str, Any] = {
     "DeviceDetail": {
         **_DEVICE,
         "latest": {"temperature": {"value": 64.8, "unit": "°C", "timestamp": "2026-11-21T18:05:12.345Z"}},
+    },
+    "CommandToSend": {"name": "set", "payload": {"target": 65}, "wait_s": 5},
+    "DeviceCommandView": {
+        "id": _COMMAND,
+        "device_id": "boiler-7",
+        "integration_id": "hosted",
+        "state": "answered",
+        "topic": f"{_ORGANIZATION}/commands/boiler-7/set/{_COMMAND}",
+        "payload": '{"target":65}',
+        "encoding": "utf-8",
+        "qos": 1,
+        "retain": False,
+        "response_topic": f"{_ORGANIZATION}/devices/boiler-7/responses/{_COMMAND}",
+        "correlation_id": _COMMAND,
+        "queued_at": _CREATED,
+        "expires_at": "2026-11-21T18:01:00Z",
+        "attempts": 1,
+        "sent_at": "2026-11-21T18:00:00.004Z",
+        "delivered_at": "2026-11-21T18:00:00.006Z",
+        "remark": None,
+        "ended_at": "2026-11-21T18:00:00.210Z",
+        "answer": {
+            "topic": f"{_ORGANIZATION}/devices/boiler-7/responses/{_COMMAND}",
+            "payload": '{"ok":true}',
+            "encoding": "utf-8",
+            "message": 81725,
+        },
+        "failure": None,
+        "actor": f"key:{_API_KEY['id']}",
     },
     "TelemetryRow": {
         "device_id": "boiler-7",
