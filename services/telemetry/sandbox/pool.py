@@ -73,6 +73,7 @@ class Pool:
         self._workers: set[Worker] = set()
         self._spares: list[Worker] = []
         self._starting = 0
+        self._living: set[Worker] = set()  # those above, busy ones, and those that are on their way out
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted: dict[str, tuple[asyncio.Lock, int]] = {}  # an organization's turn; and how many want it
         self._cost_s: dict[quarantine.Rule, float] = {}  # CPU seconds a message
@@ -169,8 +170,14 @@ class Pool:
             return
         self._workers.discard(worker)
         if worker.alive:
-            self._background(worker.kill())
+            self._background(self._retire(worker))
+        else:
+            self._living.discard(worker)
         self._fill()
+
+    async def _retire(self, worker: Worker) -> None:
+        await worker.kill()
+        self._living.discard(worker)
 
     def _fill(self) -> None:
         """The spare takes an empty place, and others are started."""
@@ -196,6 +203,7 @@ class Pool:
                     continue
                 if not worker.filtered:
                     _log.warning("this kernel filters no system calls: workers are confined by limits alone")
+                self._living.add(worker)
                 self._spares.append(worker)
                 break
         finally:
@@ -213,7 +221,8 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(worker.kill() for worker in (*self._workers, *self._spares)))
+        await asyncio.gather(*(worker.kill() for worker in self._living))
+        self._living.clear()
         self._workers.clear()
         self._spares.clear()
 

@@ -144,7 +144,7 @@ class Worker:
         code = self._process.returncode
         if code == -signal.SIGPROF:
             return f"it took over {self._limits.message_cpu_s * 1000:.0f} ms of CPU time"
-        if code == -signal.SIGKILL:  # by kill(), for what it wrote
+        if not isinstance(error, EOFError | OSError):
             return f"its answer was no answer: {error!r}"
         return f"its process ended ({code}), as when it asks for over {self._limits.memory_bytes >> 20} MiB"
 
@@ -164,8 +164,7 @@ class Worker:
             with suppress(ProcessLookupError):
                 self._process.kill()
         await self._ended(END_S)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # its pipes; there is no other way
 
     async def _ended(self, within_s: float) -> None:
         if self._process.returncode is None and within_s:

@@ -1,0 +1,355 @@
+"""Expressions in processes of their own: what a rule does wrong costs its own messages, and nobody else's."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from contracts.activity import ActivityRecorded
+from services.telemetry.sandbox.pool import Failure, Happened, Pool, Rule
+from services.telemetry.sandbox.process import ROOT, Limits
+from services.telemetry.sandbox.protocol import Asked, Outcome
+from services.telemetry.sandbox.quarantine import Allowance
+
+GENEROUS = Allowance(message_s=10.0)
+GOOD = '{"device_id": payload.sn, "readings": payload.obs{n: v}}'
+GOOD_JMESPATH = "{device_id: payload.sn, readings: payload.obs[].{name: n, value: v}}"
+PAYLOAD = b'{"sn":"S9","obs":[{"n":"t","v":21.5},{"n":"h","v":40}]}'
+MESSAGE = Asked("plant/7/up", PAYLOAD, 1_772_359_200_123)
+LOOP = "($f := function($x){ $f($x + 1) }; $f(1))"
+
+
+def ignore(organization: str, event: ActivityRecorded) -> None:
+    pass
+
+
+@asynccontextmanager
+async def running(
+    size: int = 1, happened: Happened = ignore, allowance: Allowance = GENEROUS, limits: Limits = Limits()
+) -> AsyncIterator[Pool]:
+    """Slow machines are not what is tested: a worker is killed for CPU time it used, or after ten seconds."""
+    pool = Pool(size, happened, limits=limits._replace(turn_wall_s=10.0), allowance=allowance)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+        assert not workers()
+
+
+def workers() -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if (
+                "services.telemetry.sandbox.worker" in child.cmdline()
+                and child.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+async def evaluated(
+    pool: Pool, source: str, *messages: Asked, language: str = "jsonata", organization: str = "org_a"
+) -> list[Outcome | Failure]:
+    rule = Rule(organization, language, source, "int_1")
+    return await pool.evaluate(rule, messages or (MESSAGE,), within_s=60)
+
+
+def payloads(count: int) -> list[Asked]:
+    return [Asked("t", b'{"n":%d}' % number, 0) for number in range(count)]
+
+
+async def test_both_languages_read_a_message() -> None:
+    async with running() as pool:
+        [one] = await evaluated(pool, GOOD)
+        [other] = await evaluated(pool, GOOD_JMESPATH, language="jmespath")
+    assert one == Outcome("value", {"device_id": "S9", "readings": {"t": 21.5, "h": 40}})
+    assert isinstance(other, Outcome)
+    assert other.value["readings"] == [{"name": "t", "value": 21.5}, {"name": "h", "value": 40}]
+
+
+async def test_a_rule_sees_topic_payload_and_time_of_receiving() -> None:
+    async with running() as pool:
+        [one] = await evaluated(pool, "[topic, payload.sn, received_at, $now(), $millis()]")
+    assert isinstance(one, Outcome)
+    time = "2026-03-01T10:00:00.123Z"
+    assert one.value == ["plant/7/up", "S9", time, time, 1_772_359_200_123]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "$random()",
+        "$shuffle([1, 2])",
+        '$eval("1")',
+        "($r := $random; $r())",
+        "$map([1], $random)",
+        '$now("[Y]")',
+    ],
+)
+async def test_what_would_differ_next_time_is_off(source: str) -> None:
+    async with running() as pool:
+        [one] = await evaluated(pool, source)
+    assert isinstance(one, Outcome)
+    assert one.kind == "failed"
+
+
+async def test_many_messages_come_back_in_their_order() -> None:
+    async with running(2) as pool:
+        outcomes = await evaluated(pool, "payload.n", *payloads(3000))
+    assert [one.value for one in outcomes if isinstance(one, Outcome)] == list(range(3000))
+
+
+async def test_a_rule_that_fails_on_one_message_reads_the_others() -> None:
+    messages = [*payloads(3), Asked("t", b"{nope", 0), Asked("t", b'{"n":"x"}', 0), *payloads(2)]
+    async with running() as pool:
+        outcomes = await evaluated(pool, "payload.n + 1", *messages)
+    kinds = [one.kind for one in outcomes if isinstance(one, Outcome)]
+    assert kinds == ["value"] * 3 + ["not_json", "failed"] + ["value"] * 2
+
+
+@pytest.mark.parametrize("language", ["jsonata", "jmespath"])
+async def test_a_rule_that_is_none_says_why_with_every_message(language: str) -> None:
+    async with running() as pool:
+        outcomes = await evaluated(pool, "payload.[", *payloads(2), language=language)
+    assert [one.kind for one in outcomes if isinstance(one, Outcome)] == ["failed", "failed"]
+
+
+async def test_the_message_that_a_worker_dies_of_is_found_and_the_others_are_read() -> None:
+    source = f"payload.n = 5 ? {LOOP} : payload.n"
+    async with running() as pool:
+        outcomes = await evaluated(pool, source, *payloads(9))
+    [failure] = [one for one in outcomes if isinstance(one, Failure)]
+    assert (outcomes.index(failure), failure.code) == (5, "decoder.timeout")
+    assert [one.value for one in outcomes if isinstance(one, Outcome)] == [0, 1, 2, 3, 4, 6, 7, 8]
+
+
+HOSTILE = {
+    "loops": LOOP,
+    "recurses": "($f := function($x){ 1 + $f($x + 1) }; $f(1))",
+    "recurses in two": "($f := function($x){ $g($x) }; $g := function($x){ 1 + $f($x) }; $f(1))",
+    "maps maps": "$map([1..9999], function($a){ $map([1..9999], function($b){ $a * $b }) })",
+    "multiplies": "$sum([1..9999].([1..9999]))",
+    "allocates": '$pad("", 2000000000, "x")',
+    "allocates bit by bit": '$join($map([1..9999], function($i){ $pad("", 1000000, "x") }))',
+    "allocates a range": "[1..9999999]",
+    "doubles": '($f := function($s){ $f($s & $s) }; $f("x"))',
+    "answers too much": '$pad("", 300000, "x")',
+    "backtracks": '$match($pad("", 5000, "a") & "b", /(a+)+(a|aa)*$/)',
+    "has a huge expression": '$match("a", /((((a{1,100}){1,100}){1,100}){1,100})/)',
+    "replaces much": '$replace($pad("", 100000, "a"), /a/, $pad("", 100000, "b"))',
+    "nests": "(" * 2000 + "1" + ")" * 2000,
+    "nests arrays": "[" * 500 + "1" + "]" * 500,
+    "nests its result": "($f := function($n, $x){ $n = 0 ? $x : $f($n - 1, [[$x]]) }; $f(5000, 1))",
+    "sorts with a comparison that lies": "$sort([1..9999], function($a, $b){ true })",
+    "raises": '$error("no")',
+    "divides by zero": "1/0",
+    "gives a function": "function($x){ $x }",
+    "builds dates": '$toMillis($pad("", 5000, "1"), "' + "[f1]" * 50 + '")',
+    "pictures": '$formatNumber(1, $pad("", 100000, "0"))',
+    "powers": "$power(10, 99999)",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_rule_ends_and_leaves_the_pool_as_it_was(source: str) -> None:
+    async with running() as pool:
+        started = time.monotonic()
+        [outcome] = await evaluated(pool, source)
+        assert time.monotonic() - started < 15
+        if isinstance(outcome, Failure):
+            assert outcome.code in ("decoder.timeout", "decoder.crashed")
+        [good] = await evaluated(pool, GOOD, organization="org_b")
+        assert isinstance(good, Outcome)
+        assert good.kind == "value"
+        for worker in workers():
+            assert worker.memory_info().rss < 300 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("source", "payload"),
+    [
+        ("sort_by(payload, &join('', @))", b'[{"a":[' + b'"x",' * 10_000 + b'"x"]}]'),
+        ("payload[].map(&payload, @)", b"[1]"),
+        ("payload" + ".[@, @]" * 22, b"[1]"),
+        ("(" * 4000, b"1"),
+        ("payload" + "[]" * 2000, b"[1]"),
+        ("to_string(payload)", b"[" * 900 + b"]" * 900),
+    ],
+    ids=["sorts", "maps", "doubles", "nests", "flattens", "prints"],
+)
+async def test_a_hostile_rule_in_jmespath_ends(source: str, payload: bytes) -> None:
+    async with running() as pool:
+        [outcome] = await evaluated(pool, source, Asked("t", payload, 0), language="jmespath")
+        if isinstance(outcome, Failure):
+            assert outcome.code in ("decoder.timeout", "decoder.crashed")
+        [good] = await evaluated(pool, GOOD_JMESPATH, language="jmespath", organization="org_b")
+        assert isinstance(good, Outcome)
+        assert good.kind == "value"
+
+
+async def test_a_rule_that_misbehaves_twice_rests_and_its_organization_is_told() -> None:
+    told: list[tuple[str, ActivityRecorded]] = []
+    async with running(happened=lambda *event: told.append(event)) as pool:
+        outcomes = await evaluated(pool, LOOP, *payloads(5))
+        [good] = await evaluated(pool, GOOD)
+    codes = [one.code for one in outcomes if isinstance(one, Failure)]
+    assert codes == ["decoder.timeout"] * 2 + ["decoder.quarantined"] * 3
+    assert isinstance(good, Outcome)  # another rule of the same organization
+    [(organization, event)] = told
+    assert (organization, event.kind, event.subject) == ("org_a", "decoder.quarantined", "integration:int_1")
+    assert "50 ms of CPU time" in event.summary
+
+
+async def test_a_rule_that_is_too_slow_in_the_long_run_rests() -> None:
+    slow = "$sum($map([1..2000], function($i){ $i * 2 }))"
+    async with running(allowance=Allowance(burst_s=0.05)) as pool:
+        outcomes = await evaluated(pool, slow, *payloads(500))
+    assert isinstance(outcomes[0], Outcome)
+    assert isinstance(outcomes[-1], Failure)
+    assert outcomes[-1].code == "decoder.quarantined"
+    assert "µs a message, where 100 are allowed" in outcomes[-1].detail
+
+
+async def test_an_organization_cannot_evade_its_quarantine_by_new_rules() -> None:
+    async with running(allowance=Allowance()) as pool:
+        codes = []
+        for number in range(8):
+            [outcome] = await evaluated(pool, f"({number}; {LOOP})")
+            assert isinstance(outcome, Failure)
+            codes.append(outcome.code)
+    assert codes[0] == "decoder.timeout"
+    assert codes[-4:] == ["decoder.quarantined"] * 4
+
+
+async def test_another_tenant_waits_for_no_more_than_its_turn_while_rules_run_wild() -> None:
+    """Ten hostile organizations, each with new rules all the time; the delays of one that asks again and again."""
+    async with running(2, allowance=Allowance()) as pool:
+        await evaluated(pool, GOOD, organization="org_good")
+        stop = asyncio.Event()
+
+        async def rage(number: int) -> None:
+            attempts = 0
+            while not stop.is_set():
+                source = list(HOSTILE.values())[(number + attempts) % len(HOSTILE)]
+                await evaluated(pool, f"({attempts}; {source})", organization=f"org_{number}")
+                attempts += 1
+                await asyncio.sleep(0.01)
+
+        tasks = [asyncio.create_task(rage(number)) for number in range(10)]
+        delays = []
+        for _ in range(150):
+            started = time.monotonic()
+            outcomes = await evaluated(pool, GOOD, *[MESSAGE] * 20, organization="org_good")
+            delays.append(time.monotonic() - started)
+            assert all(isinstance(one, Outcome) and one.kind == "value" for one in outcomes)
+            await asyncio.sleep(0.02)
+        stop.set()
+        await asyncio.gather(*tasks)
+        delays.sort()
+        assert delays[75] < 0.25
+        assert delays[-1] < 5
+        assert len(workers()) <= 3
+
+
+async def test_messages_that_nobody_has_time_for_are_failures_and_the_pool_goes_on() -> None:
+    async with running() as pool:
+        rule = Rule("org_a", "jsonata", "$sum([1..9000])")
+        outcomes = await pool.evaluate(rule, payloads(100_000), within_s=0.5)
+        assert isinstance(outcomes[-1], Failure)
+        assert outcomes[-1].code == "decoder.unavailable"
+        assert len(outcomes) == 100_000
+        [good] = await evaluated(pool, GOOD)
+        assert isinstance(good, Outcome)
+
+
+async def test_workers_are_replaced_before_they_are_worn_out() -> None:
+    async with running(limits=Limits(life_messages=100)) as pool:
+        await evaluated(pool, "payload.n", *payloads(50))
+        before = {worker.pid for worker in workers()}
+        outcomes = await evaluated(pool, "payload.n", *payloads(1000))
+        assert all(isinstance(one, Outcome) for one in outcomes)
+        assert not before & {worker.pid for worker in workers()}
+        assert len(workers()) <= 3
+
+
+async def test_a_worker_that_is_killed_by_somebody_else_costs_no_message_of_the_others() -> None:
+    async with running() as pool:
+        await evaluated(pool, GOOD)
+        for worker in workers():
+            worker.kill()
+        outcomes = [*await evaluated(pool, GOOD), *await evaluated(pool, GOOD)]
+        assert [type(one) for one in outcomes] in ([Failure, Outcome], [Failure, Failure], [Outcome, Outcome])
+        [good] = await evaluated(pool, GOOD, organization="org_b")
+        assert isinstance(good, Outcome)
+
+
+@pytest.fixture(scope="module")
+def confined() -> list[str]:
+    """What a confined process says of each thing that it tried."""
+    script = """
+        import ctypes, os, resource, signal, socket, subprocess, sys
+        from services.telemetry.sandbox.confine import confine
+        sys.stdout.write(f"filtered {confine(64 << 20, 60)}\\n")
+        libc = ctypes.CDLL(None, use_errno=True)
+        tries = {
+            "read": lambda: open("/etc/hostname"),
+            "write": lambda: open("/tmp/x", "w"),
+            "dup": lambda: os.dup(0),
+            "socket": lambda: socket.socket(),
+            "fork": lambda: os.fork(),
+            "thread": lambda: __import__("_thread").start_new_thread(print, ()),
+            "run": lambda: os.execv("/bin/true", ["true"]),
+            "signal": lambda: os.kill(os.getppid(), 0),
+            "list": lambda: os.listdir("/"),
+            "remove": lambda: os.unlink("/tmp/x"),
+            "limit": lambda: resource.setrlimit(resource.RLIMIT_CORE, (1, 1)),
+            "memory": lambda: bytearray(65 << 20),
+        }
+        for name, attempt in tries.items():
+            try:
+                attempt()
+                sys.stdout.write(f"{name} done\\n")
+            except BaseException as error:
+                sys.stdout.write(f"{name} {type(error).__name__}\\n")
+        sys.stdout.flush()
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return run.stdout.split("\n")
+
+
+def test_a_confined_process_reaches_no_file_network_or_process(confined: list[str]) -> None:
+    assert confined[0] == "filtered True", "this kernel has no seccomp: limits alone hold"
+    said = [line.split()[-1] for line in confined[1:] if line]
+    assert len(said) == 12
+    assert "done" not in said, confined
+
+
+async def test_a_worker_has_no_environment_and_none_of_our_files() -> None:
+    async with running() as pool:
+        await evaluated(pool, GOOD)
+        for worker in workers():
+            held = psutil.Process(worker.pid)
+            assert held.environ() in ({}, {"LC_CTYPE": "C.UTF-8"})
+            assert held.net_connections() == []
+            names = {
+                os.readlink(f"/proc/{worker.pid}/fd/{name}") for name in os.listdir(f"/proc/{worker.pid}/fd")
+            }
+            assert {name.split(":")[0] for name in names} <= {"pipe", "socket", "/dev/null", "/memfd"}
