@@ -9,41 +9,32 @@ whatever a broker says of its reasons is told.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import TopicFilter, filters_a_subscribe
-from contracts.failures import Failure, Refused, Unavailable
+from contracts.failures import Refused, Unavailable
 from runtime.observe import log
 from services.ingest import frames, packets
-from services.ingest.channel import Channel, TcpChannel
+from services.ingest.channel import Channel
 from services.ingest.frames import Incoming, Malformed
 from services.ingest.keepalive import Keepalive
 from services.ingest.outgoing import Outgoing
-from services.ingest.packets import Login
+from services.ingest.packets import Connack, Login
 from services.ingest.reasons import words
+from services.ingest.requests import Requests
 from services.ingest.session_limits import SESSION_EXPIRY_S, Limits, refusal
+from services.ingest.wire import Wire
 from services.ingest.wishes import Wishes
 
 _log = log(part="session")
-ACK_S = 10.0
+CONNACK_S = 10.0
+ACK_S = 9.0
 RECEIVE_MAXIMUM = 1_000
-OUT_BYTES_MAX = 4 * 1024 * 1024  # a broker that takes nothing is left before this grows
 RETAINED_WHERE_NEW = 0x10  # retained copies only where the subscription is new: a reconnect is no news
 Item = TypeVar("Item")
-_ENDED = "the connection ended before the acknowledgement"
-
-
-class Identity(NamedTuple):
-    """A Login without the user name."""
-
-    client_id: str
-    password: str | None
-    clean: bool
 
 
 class Session:
@@ -55,39 +46,31 @@ class Session:
 
     def __init__(
         self,
-        channel: Channel | socket.socket,
+        channel: Channel,
         settings: BrokerSettings,
-        login: Login | Identity,
+        login: Login,
         on_messages: Callable[[Session, list[Incoming]], None],
         *,
-        timeout_s: float = ACK_S,
+        timeout_s: float = CONNACK_S,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[str] = self._loop.create_future()
-        self.due: asyncio.Future[None] = self._loop.create_future()
         self.resumed = False  # the broker kept the session of an earlier connection
         self.limits = Limits()
-        # A socket and an Identity: until every caller comes by `connected`.
-        if isinstance(channel, socket.socket):
-            channel = TcpChannel(channel)
-        if isinstance(login, Identity):
-            login = Login(login.client_id, settings.mqtt_username, login.password, login.clean)
-        self._channel, self._settings, self._login, self._timeout_s = channel, settings, login, timeout_s
+        self._settings, self._login, self._timeout_s = settings, login, timeout_s
         self._on_messages = on_messages
         self._five = settings.mqtt_version == "5"
-        self._connected: asyncio.Future[packets.Connack] = self._loop.create_future()
-        self._answers: dict[int, asyncio.Future[bytes]] = {}  # SUBACKs and UNSUBACKs, by packet id
-        self._outgoing = Outgoing(self._send)
-        self._failure: Failure | None = None  # why the connection ended, where the channel knows
         self._rest, self._skip = b"", 0
-        self._reading = self._paused = self._stopped = self._writing = self._mute = False
+        self._wire = Wire(channel, on_data=self._take, on_ended=self._over)
+        self.ended = self._wire.ended
+        loop = asyncio.get_running_loop()
+        self.due: asyncio.Future[None] = loop.create_future()
+        self._connected: asyncio.Future[Connack] = loop.create_future()
+        self._outgoing, self._requests = Outgoing(self._wire.send), Requests(self._wire.send)
+        self._keepalive = Keepalive(settings.keepalive_s, self._wire, packets.PING)
 
     async def __aenter__(self) -> Self:
-        self._keepalive = Keepalive(self._settings.keepalive_s, lambda: self._send(packets.PING), self._fail)
         try:
-            self._watch()
-            self._send(self._connect())
-            self._read()  # what came together with the opening of the channel
+            self._wire.send(self._connect())
+            self._wire.begin()
             try:
                 async with asyncio.timeout(self._timeout_s):
                     answer = await self._connected
@@ -96,16 +79,15 @@ class Session:
             if answer.code:
                 raise refusal(answer)
         except BaseException:
-            self._close()
+            self._wire.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.ended.done():
-            self._send(packets.GOODBYE)
-        self._close()
+        self._wire.send(packets.GOODBYE)
+        self._wire.close()
 
     def _connect(self) -> bytes:
         properties = {packets.RECEIVE_MAXIMUM: RECEIVE_MAXIMUM}
@@ -115,19 +97,14 @@ class Session:
             self._login, self._settings.keepalive_s, five=self._five, properties=properties
         )
 
-    # what comes in
-
     def acknowledge(self, messages: Iterable[tuple[int, int]]) -> None:
         """Tells the broker that these (mid, QoS) are ours now; after the end of the connection, nothing."""
-        data = b"".join([frames.acknowledgement(mid, qos) for mid, qos in messages])
-        if data and not self.ended.done():
-            self._send(data)
+        if data := b"".join([frames.acknowledgement(mid, qos) for mid, qos in messages]):
+            self._wire.send(data)
 
     def end(self, reason: str) -> None:
         """Nothing more is read; whoever holds the session leaves it."""
-        self.pause()
-        if not self.ended.done():
-            self.ended.set_result(reason)
+        self._wire.fail(reason)
 
     def renew(self) -> None:
         """It is time to connect anew: `due` resolves; nothing else changes."""
@@ -135,70 +112,39 @@ class Session:
             self.due.set_result(None)
 
     def pause(self) -> None:
-        self._paused = True
-        self._keepalive.listening = False
-        self._watch()
-
-    def stop(self) -> None:
-        """Nothing more is read; acknowledgements still go out."""
-        self._stopped = True
-        self.pause()
+        self._wire.pause()
 
     def resume(self) -> None:
-        if self._paused and not self._stopped and not self.ended.done():
-            self._paused = False
-            self._keepalive.listening = True
-            self._watch()
+        self._wire.resume()
 
-    def _watch(self) -> None:
-        """Has the event loop tell us of the socket exactly when we want to read it."""
-        wanted = not self._paused and not self.ended.done()
-        if wanted and not self._reading:
-            self._loop.add_reader(self._channel.fileno(), self._read)
-        elif self._reading and not wanted:
-            self._loop.remove_reader(self._channel.fileno())
-        self._reading = wanted
+    def stop(self) -> None:
+        """Nothing more is read, for good; acknowledgements still go out."""
+        self._wire.stop()
 
-    def _read(self) -> None:
-        try:
-            data = self._channel.receive()
-        except BlockingIOError:
-            return
-        except Failure as failure:
-            self._failure = failure
-            self._fail(failure.detail)
-            return
-        except OSError as error:
-            self._fail(error.strerror or str(error))
-            return
-        if not data:
-            self._fail("the broker hung up")
-            return
-        self._keepalive.heard_at = self._loop.time()
-        self._take(data)
+    # what comes in
 
     def _take(self, data: bytes) -> None:
         try:
             messages, others, self._rest, self._skip = frames.split(
                 self._rest + data, self._skip, five=self._five
             )
-            if messages and not self._connected.done():
-                raise Malformed
             if messages:
+                if not self._connected.done():
+                    raise Malformed
                 self._hand_on(messages)
             for command, body in others:
                 if self.ended.done():
                     return
                 self._packet(command & 0xF0, body)
         except Malformed:
-            self._fail("what the broker sends is no MQTT")
+            self._wire.fail("what the broker sends is no MQTT")
 
     def _hand_on(self, messages: list[Incoming]) -> None:
         try:
             self._on_messages(self, messages)
         except Exception:  # noqa: BLE001 — a defect: the broker sends them again over the next connection
             _log.exception("messages could not be taken")
-            self._fail("messages could not be taken")
+            self._wire.fail("messages could not be taken")
 
     def _packet(self, kind: int, body: bytes) -> None:
         if (kind == packets.CONNACK) == self._connected.done():
@@ -209,21 +155,19 @@ class Session:
             case packets.PUBREC:
                 self._outgoing.received(packets.ack(body, five=self._five))
             case packets.PUBREL:
-                self._send(packets.complete(packets.ack(body, five=self._five).mid))
+                self._wire.send(packets.complete(packets.ack(body, five=self._five).mid))
             case packets.SUBACK | packets.UNSUBACK:
-                answer = self._answers.get(int.from_bytes(body[:2], "big"))
-                if answer is not None and not answer.done():
-                    answer.set_result(body)
+                self._requests.answered(body)
             case packets.CONNACK:
                 self._accepted(packets.connack(body, five=self._five))
             case packets.DISCONNECT if self._five:
-                self._fail(f"the broker ended the connection: {packets.disconnect(body)[1]}")
+                self._wire.fail(f"the broker ended the connection: {packets.disconnect(body)[1]}")
             case packets.PINGRESP:
                 pass
             case _:
                 raise Malformed
 
-    def _accepted(self, answer: packets.Connack) -> None:
+    def _accepted(self, answer: Connack) -> None:
         self.resumed = answer.session_present
         self.limits = Limits.of(answer) if self._five else Limits()
         self._outgoing.window = self.limits.window
@@ -243,8 +187,7 @@ class Session:
             filters = [(topic.filter, min(topic.qos, self.limits.qos_max)) for topic in some]
             mid = self._next_mid()
             packet = packets.subscribe(mid, filters, five=self._five, options=RETAINED_WHERE_NEW)
-            body = await self._answer(mid, packet, "SUBSCRIBE")
-            _, codes, text = packets.suback(body, five=self._five)
+            codes, text = await self._ask(mid, packet, "SUBSCRIBE")
             if len(codes) != len(some):
                 raise Unavailable("link.down", "a SUBACK for another number of filters")
             answers += [words(code, text) if packets.failed(code) else None for code in codes]
@@ -253,7 +196,7 @@ class Session:
     async def unsubscribe(self, filters: Iterable[str]) -> None:
         for some in _portions(list(filters), filters_a_subscribe(self._settings)):
             mid = self._next_mid()
-            await self._answer(mid, packets.unsubscribe(mid, some, five=self._five), "UNSUBSCRIBE")
+            await self._ask(mid, packets.unsubscribe(mid, some, five=self._five), "UNSUBSCRIBE")
 
     async def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, wishes: Wishes | None = None
@@ -267,125 +210,46 @@ class Session:
             raise Unavailable("link.down", "the integration is not connected")
         self.limits.check(qos, retain=retain)
         mid = self._next_mid() if qos else 0
+        properties = wishes.properties() if wishes is not None else None
         packet = packets.publish(
-            mid,
-            topic,
-            payload,
-            qos,
-            retain=retain,
-            five=self._five,
-            properties=wishes.properties() if wishes is not None else None,
+            mid, topic, payload, qos, retain=retain, five=self._five, properties=properties
         )
         self.limits.check_size(len(packet))
         if qos == 0:
-            self._send(packet)
+            self._wire.send(packet)
             return None
         try:
-            async with asyncio.timeout(ACK_S - 1):
+            async with asyncio.timeout(ACK_S):
                 ack = await self._outgoing.put(mid, packet)
         except TimeoutError as error:
-            raise Unavailable("broker.timeout", f"no acknowledgement within {ACK_S - 1:g} s") from error
+            raise Unavailable("broker.timeout", f"no acknowledgement within {ACK_S:g} s") from error
         if packets.failed(ack.code):
             raise Refused("broker.refused", f"the broker refused it: {ack.said}")
         return ack.said if ack.code else None
 
     def _next_mid(self) -> int:
-        while True:
-            mid = self._outgoing.next_mid()
-            if mid not in self._answers:
-                return mid
+        while (mid := self._outgoing.next_mid()) in self._requests:
+            pass
+        return mid
 
-    async def _answer(self, mid: int, packet: bytes, what: str) -> bytes:
+    async def _ask(self, mid: int, packet: bytes, what: str) -> tuple[list[int], bytes | None]:
         if self.ended.done():
             raise Unavailable("link.down", f"the connection ended before an answer to {what}")
-        answer: asyncio.Future[bytes] = self._loop.create_future()
-        self._answers[mid] = answer
         try:
-            self._send(packet)
-            async with asyncio.timeout(ACK_S):
-                return await answer
-        except TimeoutError as error:
-            raise Unavailable("broker.timeout", f"no answer to {what}") from error
-        finally:
-            del self._answers[mid]
+            _, codes, text = packets.suback(await self._requests.ask(mid, packet, what), five=self._five)
+        except Malformed as error:
+            raise Unavailable("link.down", f"the answer to {what} is no MQTT") from error
+        return codes, text
 
-    def _send(self, data: bytes) -> None:
-        if self._mute or self.ended.done():
-            return
-        self._keepalive.sent_at = self._loop.time()
-        try:
-            self._channel.send(data)
-        except (OSError, Failure):
-            self._lost()
-            return
-        self._write_later()
-
-    def _write(self) -> None:
-        try:
-            self._channel.flush()
-        except (OSError, Failure):
-            self._lost()
-            return
-        self._write_later()
-
-    def _write_later(self) -> None:
-        waiting = self._channel.waiting
-        if waiting > OUT_BYTES_MAX:
-            self._fail("the broker takes nothing")
-        elif waiting and not self._writing:
-            self._loop.add_writer(self._channel.fileno(), self._write)
-        elif self._writing and not waiting:
-            self._loop.remove_writer(self._channel.fileno())
-        self._writing = 0 < waiting <= OUT_BYTES_MAX
-
-    # how it ends
-
-    def _lost(self) -> None:
-        """Nothing can be sent any more. What the kernel still holds is read all the same: a broker that died may
-        have told a publisher that it has a message, and never have saved it. Sent again, it is known as a copy.
-        """
-        self._mute = True
-        while not self.ended.done():
-            try:
-                data = self._channel.receive()
-            except (OSError, Failure) as error:  # BlockingIOError is one: nothing more is there
-                if isinstance(error, Failure):
-                    self._failure = error
-                break
-            if not data:
-                break
-            self._take(data)
-        self._fail(self._failure.detail if self._failure else "the broker hung up")
-
-    def _fail(self, reason: str) -> None:
-        if not self.ended.done():
-            self.ended.set_result(reason)
-        self._stop()
-
-    def _stop(self) -> None:
-        self._watch()
-        if self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._channel.fileno())
+    def _over(self) -> None:
         self._keepalive.stop()
         if not self._connected.done():
-            reason = self.ended.result() if self.ended.done() else "closed"
-            self._connected.set_exception(
-                self._failure or Unavailable("broker.unreachable", f"{reason} before a CONNACK")
-            )
+            reason = f"{self.ended.result()} before a CONNACK"
+            self._connected.set_exception(self._wire.failure or Unavailable("broker.unreachable", reason))
             self._connected.exception()  # raised where it is awaited; else nobody asks
-        over = Unavailable("link.down", _ENDED)
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(over)
+        over = Unavailable("link.down", "the connection ended before the acknowledgement")
+        self._requests.fail(over)
         self._outgoing.fail(over)
-
-    def _close(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result("closed")
-        self._stop()
-        with contextlib.suppress(OSError, Failure):
-            self._channel.close()
 
 
 def _portions(items: Sequence[Item], size: int) -> list[list[Item]]:
