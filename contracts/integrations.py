@@ -131,6 +131,8 @@ class IntegrationView(Model):
     client_certificate: CertificateFacts | None = None
     ca_certificates: tuple[CertificateFacts, ...] = ()
     warnings: tuple[SettingsWarning, ...] = ()
+    paused: bool = False
+    expected_interval_s: float | None = None  # of messages; None: learnt from how they come
 
 
 class ReadSecret(Model):

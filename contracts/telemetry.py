@@ -46,6 +46,7 @@ class GetDevice(Model):
 class ListActivity(Query):
     kind: str | None = None
     status: str | None = None
+    integration_id: str | None = None
     from_: AwareDatetime | None = None
     to: AwareDatetime | None = None
 

@@ -45,6 +45,7 @@ from services.credentials.last_use import LastUse
 from services.credentials.leavings import Leavings
 from services.credentials.limit_handlers import LimitHandlers
 from services.credentials.limiting import Defaults, Limiter
+from services.credentials.link_handlers import LinkHandlers
 from services.credentials.live import Live
 from services.credentials.mosquitto.follower import Follower
 from services.credentials.mosquitto.presence import Presence
@@ -93,6 +94,7 @@ async def run() -> None:
             CredentialHandlers(commands, registry, hashing, last_use),
             CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),
+            LinkHandlers(commands, registry),
             Queries(directory, last_use),
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import credentials, integrations, organizations
+from contracts import credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from runtime import rpc
@@ -17,6 +17,7 @@ from services.credentials.history import Histories
 from services.credentials.hosted import HostedBroker, admitting
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.limit_handlers import LimitHandlers
+from services.credentials.link_handlers import LinkHandlers
 from services.credentials.queries import Queries
 
 NAME = "credentials"
@@ -29,6 +30,7 @@ def serve_calls(
     lifecycle: CredentialHandlers,
     certificate: CertificateHandlers,
     integration: IntegrationHandlers,
+    link: LinkHandlers,
     queries: Queries,
     history: Histories,
     admin_key: AdminKeyHandlers,
@@ -60,6 +62,9 @@ def serve_calls(
     rpc.serve(broker, integrations.CREATE_INTEGRATION, integration.create, queue=NAME)
     rpc.serve(broker, integrations.CHANGE_INTEGRATION, integration.change, queue=NAME)
     rpc.serve(broker, integrations.DELETE_INTEGRATION, integration.delete, queue=NAME)
+    rpc.serve(broker, links.PAUSE_INTEGRATION, link.pause, queue=NAME)
+    rpc.serve(broker, links.RESUME_INTEGRATION, link.resume, queue=NAME)
+    rpc.serve(broker, links.WATCH_INTEGRATION, link.watch, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
     rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)

@@ -28,6 +28,7 @@ from contracts.integrations import (
     IntegrationDeleted,
 )
 from contracts.limits import CredentialLimitsChanged, Limits, OrganizationLimitsChanged
+from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged
 from contracts.organizations import (
     AdminKeyRotated,
     ApiKeyIssued,
@@ -119,6 +120,8 @@ class Integration:
     topics: tuple[TopicFilter, ...] = ()
     decoder: DecoderChoice = STANDARD
     secrets: tuple[tuple[str, str], ...] = ()  # field, reference
+    paused: bool = False
+    expected_interval_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,11 @@ def evolve(state: StateT, event: Event) -> StateT:
         case AdminKey(), AdminKeyRotated():
             return _rotated(state, event)
         case Integration(), IntegrationCreated() | IntegrationChanged():
-            secrets = tuple(sorted(event.secrets.items()))
-            return Integration("active", event.name, event.settings, event.topics, event.decoder, secrets)
+            return _changed(state, event)
+        case Integration(), IntegrationPaused() | IntegrationResumed():
+            return replace(state, paused=isinstance(event, IntegrationPaused))
+        case Integration(), IntegrationWatchChanged(expected_interval_s=expected):
+            return replace(state, expected_interval_s=expected)
         case Integration(), IntegrationDeleted():
             return replace(state, status="ended", secrets=())
         case HostedIntegration(), HostedIntegrationChanged(name=name, decoder=decoder):
@@ -157,6 +163,18 @@ def evolve(state: StateT, event: Event) -> StateT:
             return _credential(state, event)
         case _:
             return state
+
+
+def _changed(state: Integration, event: IntegrationCreated | IntegrationChanged) -> Integration:
+    return replace(
+        state,
+        status="active",
+        name=event.name,
+        settings=event.settings,
+        topics=event.topics,
+        decoder=event.decoder,
+        secrets=tuple(sorted(event.secrets.items())),
+    )
 
 
 def _credential(state: Credential, event: Event) -> Credential:

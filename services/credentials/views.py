@@ -86,6 +86,8 @@ def integration_view(id: str, created_at: datetime, state: Integration, now: dat
         client_certificate=client,
         ca_certificates=authorities,
         warnings=broker_facts.warnings(state.settings, now),
+        paused=state.paused,
+        expected_interval_s=state.expected_interval_s,
     )
 
 

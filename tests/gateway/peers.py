@@ -20,6 +20,7 @@ from contracts import (
     integrations,
     key_rotation,
     limits,
+    links,
     organizations,
     telemetry,
 )
@@ -105,7 +106,7 @@ class Peers:
         self._serve("credentials", credentials.AUTHENTICATE_DEVICE, _authenticate_device)
         for what, answer in _TELEMETRY.items():
             self._serve("telemetry", what, answer)
-        for what, answer in _INGEST.items():
+        for what, answer in (_INGEST | _LINKS).items():
             self._serve("ingest", what, answer)
         self._serve_connection_tests()
 
@@ -418,6 +419,9 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     integrations.DELETE_INTEGRATION: _deleted("int_1"),
     integrations.LIST_INTEGRATIONS: _empty(Page[integrations.IntegrationView]),
     integrations.GET_INTEGRATION: _integration,
+    links.PAUSE_INTEGRATION: _integration,
+    links.RESUME_INTEGRATION: _integration,
+    links.WATCH_INTEGRATION: _integration,
 }
 _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     telemetry.LIST_TELEMETRY: lambda _: Page[telemetry.TelemetryRow](
@@ -445,6 +449,11 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
 }
 _INGEST: dict[Call[Any, Any], Callable[[Any], Any]] = {
     integrations.PUBLISH: lambda _: integrations.Published(acknowledged=True, duration_ms=2.0),
+}
+_LINKS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    links.GET_STATUS.at(ALPHA, "int_1"): lambda _: links.LinkStatus(
+        integration_id="int_1", state="up", since=NOW, owner="ingest-1"
+    ),
 }
 
 

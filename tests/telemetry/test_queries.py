@@ -204,7 +204,12 @@ async def test_activity_by_kind_status_and_time(here: World) -> None:
             kind="device.connected", subject="credential:cred_1", details={"client": "c", "bytes": 7}
         ),
         ActivityRecorded(
-            kind="link.down", status="failed", summary="gone", reason="link.down", duration_ms=1.5
+            kind="link.down",
+            status="failed",
+            summary="gone",
+            subject="integration:int_1",
+            reason="link.down",
+            duration_ms=1.5,
         ),
     ]
     for number, event in enumerate(events):
@@ -224,7 +229,7 @@ async def test_activity_by_kind_status_and_time(here: World) -> None:
         "status": "failed",
         "summary": "gone",
         "actor": "admin",
-        "subject": None,
+        "subject": "integration:int_1",
         "device_id": None,
         "reason": "link.down",
         "duration_ms": 1.5,
@@ -234,6 +239,8 @@ async def test_activity_by_kind_status_and_time(here: World) -> None:
     assert [row.details for row in rest.items] == [{"client": "c", "bytes": 7}]
     assert await found(kind="device.connected") == ["device.connected"]
     assert await found(status="failed") == ["link.down"]
+    assert await found(integration_id="int_1") == ["link.down"]
+    assert await found(integration_id="int_2") == []
     assert await found(from_=T0 + timedelta(hours=1)) == ["link.down"]
     assert await found(to=T0 + timedelta(hours=1)) == ["device.connected"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETTINGS, WARNINGS
+from services.gateway.openapi.link_examples import LINK_STATUS
 
 _ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
 _CREATED = "2026-11-21T18:00:00Z"
@@ -180,6 +181,8 @@ EXAMPLES: dict[str, Any] = {
             "refusals": [{"reason": "connect.client_id", "count": 3, "last_at": _CREATED}],
         },
     },
+    "FlowToWatch": {"expected_interval_s": 600},
+    "LinkStatus": LINK_STATUS,
     "LimitsToSet": {"connections": 500, "messages_per_s": 1000},
     "LimitsView": {
         "items": [

@@ -99,17 +99,21 @@ async def list_activity(
     caller: Caller,
     kind: Text = None,
     status: Text = None,
+    integration_id: Text = None,
     from_: From = None,
     to: To = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[ActivityRow]:
-    """List what happened, newest first: connects, refusals, links, what was created and revoked."""
+    """List what happened, newest first: connects, refusals, links, what was created and revoked.
+
+    `integration_id`: what happened to this integration and to its link."""
     first, last = span_of(from_, to)
     query = ListActivity(
         organization=caller.organization,
         kind=kind,
         status=status,
+        integration_id=integration_id,
         from_=first,
         to=last,
         limit=limit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, select, tuple_
+from sqlalchemy import Select, and_, func, select, tuple_
 
 from contracts.calls import Page
 from contracts.telemetry import ActivityRow, ListActivity
@@ -34,6 +34,12 @@ def statement(query: ListActivity) -> Select[Any]:
         wanted.append(held.kind == query.kind)
     if query.status is not None:
         wanted.append(held.status == query.status)
+    if query.integration_id is not None:
+        # The index's own condition, said so that it is used.
+        wanted += [
+            func.starts_with(held.subject, "integration:"),
+            held.subject == f"integration:{query.integration_id}",
+        ]
     if query.from_ is not None:
         wanted.append(held.time >= query.from_)
     if query.to is not None:
