@@ -97,6 +97,7 @@ CODES: dict[str, Meaning] = {
     "name.taken": Meaning(409, "The name is already in use"),
     "conflict": Meaning(409, "Somebody else changed this at the same time"),
     "limit.reached": Meaning(429, "A limit is reached"),
+    "rebuild.running": Meaning(409, "A rebuild is under way"),
     # entities
     "organization.deleted": Meaning(409, "The organization is deleted"),
     "credential.exists": Meaning(409, "The credential exists already"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from contracts import rebuild
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
@@ -26,7 +27,10 @@ from services.telemetry.messages import MessagesProjection
 from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.projector import Projector
 from services.telemetry.queries import Queries
-from services.telemetry.reconcile import reconcile
+from services.telemetry.rebuild import Rebuilder
+from services.telemetry.rebuild_calls import RebuildCalls
+from services.telemetry.reconcile import reconcile, reconcile_once
+from services.telemetry.rereading import NoDeadLetters
 from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
 
@@ -92,7 +96,32 @@ async def run() -> None:
         }
         service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
 
-        if settings.hosted_broker == "nats":
+        live: dict[str, Projector[Any]] = {"messages": messages, "activity": events, "commands": commands}
+        counted = settings.hosted_broker == "nats"
+
+        def anew() -> dict[str, Projection[Any]]:
+            numbers = ShadowDictionaries()
+            return {
+                "messages": MessagesProjection(directory, NoDeadLetters(), Partitions(), numbers),
+                "activity": ActivityProjection(Partitions(), ShadowDictionaries()),
+                "commands": CommandsProjection(),
+            }
+
+        rebuilder = Rebuilder(
+            bus.client,
+            settings.database_url.get_secret_value(),
+            anew,
+            live,
+            (lambda shadow: reconcile_once(bus, shadow)) if counted else None,
+        )
+        service.task(rebuilder.run(), "rebuild")
+        rebuilds = RebuildCalls(bus.client, pool, rebuilder, live)
+        rpc.serve(bus.broker, rebuild.START_REBUILD, rebuilds.start, queue=NAME)
+        rpc.serve(bus.broker, rebuild.GET_REBUILD, rebuilds.get, queue=NAME)
+        rpc.serve(bus.broker, rebuild.CANCEL_REBUILD, rebuilds.cancel, queue=NAME)
+        rpc.serve(bus.broker, rebuild.GET_LOGS, rebuilds.logs, queue=NAME)
+
+        if counted:
             service.task(reconcile(bus, pool, settings.reconcile_s), "reconcile")
 
         answers = Queries.connect(

@@ -58,9 +58,9 @@ class ActivityProjection:
     stream = ACTIVITY.name
     subjects = subjects.ACTIVITY_ALL
 
-    def __init__(self, partitions: Partitions) -> None:
+    def __init__(self, partitions: Partitions, dictionaries: Dictionaries | None = None) -> None:
         self._partitions = partitions
-        self._dictionaries = Dictionaries()
+        self._dictionaries = dictionaries or Dictionaries()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
         found = [read for entry in entries if (read := _read(entry)) is not None]

@@ -7,12 +7,22 @@ has as it was (NULL: all of them, it is the newest epoch).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from asyncpg import Connection
 from asyncpg.pool import PoolConnectionProxy
 
 from services.telemetry.place import Change, Checkpoint
 
 Session = Connection | PoolConnectionProxy
+
+
+class Segment(NamedTuple):
+    """A run of sequences that the stream holds, and the epoch that their rows bear."""
+
+    epoch: int
+    first: int
+    last: int | None  # None: the newest epoch, which goes on
 
 
 class Overtaken(Exception):
@@ -24,15 +34,15 @@ class Outdated(Exception):
 
 
 _READ = (
-    "SELECT c.epoch, e.created, c.sequence, c.time_ns, c.turn FROM checkpoints c JOIN epochs e ON e.id = c.epoch"
+    "SELECT c.epoch, e.created, c.sequence, c.time_ns, c.turn FROM checkpoints c JOIN public.epochs e ON e.id = c.epoch"
     " WHERE c.projection = $1 AND c.partition = $2"
 )
 _ADVANCE = (
     "UPDATE checkpoints SET sequence = $5, time_ns = $6"
     " WHERE projection = $1 AND partition = $2 AND epoch = $3 AND sequence = $4 AND turn = $7"
 )
-_PART = "UPDATE epochs SET shared_until = least(coalesce(shared_until, $2), $2) WHERE stream = $1"
-_BEGIN = "INSERT INTO epochs (stream, created, first, change) VALUES ($1, $2, $3, $4) RETURNING id"
+_PART = "UPDATE public.epochs SET shared_until = least(coalesce(shared_until, $2), $2) WHERE stream = $1"
+_BEGIN = "INSERT INTO public.epochs (stream, created, first, change) VALUES ($1, $2, $3, $4) RETURNING id"
 _FIRST = (
     "INSERT INTO checkpoints (projection, partition, epoch, sequence, time_ns) VALUES ($1, $2, $3, $4, $5)"
     " ON CONFLICT DO NOTHING"
@@ -98,3 +108,12 @@ async def begin_epoch(
         if not done.endswith(" 1"):
             raise Overtaken
     return Checkpoint(epoch, created, sequence, time_ns, 0 if held is None else held.turn)
+
+
+async def lineage(connection: Session, stream: str, first: int) -> list[Segment]:
+    """What the stream holds from `first` on, oldest first; rows of no segment are in the database only."""
+    rows = await connection.fetch(
+        "SELECT id, first, shared_until FROM public.epochs WHERE stream = $1 ORDER BY id", stream
+    )
+    segments = [Segment(row["id"], max(row["first"], first), row["shared_until"]) for row in rows]
+    return [segment for segment in segments if segment.last is None or segment.first <= segment.last]

@@ -7,22 +7,35 @@ from typing import Any
 
 import asyncpg
 
+from contracts.decoders.choice import Origin
 from services.telemetry import copying
 from services.telemetry.checkpoints import Session
 
 REMEMBERED_MAX = 500_000  # devices or metric lists; some 100 MB, then it is learnt anew
 
+# Named with their schema: a rebuild writes its rows elsewhere, by the same numbers.
 _ORGANIZATIONS = (
-    "SELECT id, name FROM organizations WHERE name = ANY($1)",
-    "INSERT INTO organizations (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+    "SELECT id, name FROM public.organizations WHERE name = ANY($1)",
+    "INSERT INTO public.organizations (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
 )
 _SELECT = (
-    "SELECT t.id, t.organization, t.name FROM {table} t"
+    "SELECT t.id, t.organization, t.name FROM public.{table} t"
     " JOIN unnest($1::int[], $2::text[]) AS wanted (organization, name) USING (organization, name)"
 )
 _INSERT = (
-    "INSERT INTO {table} (organization, name)"
+    "INSERT INTO public.{table} (organization, name)"
     " SELECT * FROM unnest($1::int[], $2::text[]) ON CONFLICT DO NOTHING"
+)
+
+
+_SELECT_DECODERS = (
+    "SELECT t.id, t.name, t.version, t.settings_hash FROM public.decoders t"
+    " JOIN unnest($1::text[], $2::int[], $3::text[]) AS wanted (name, version, settings_hash)"
+    " USING (name, version, settings_hash)"
+)
+_INSERT_DECODERS = (
+    "INSERT INTO public.decoders (name, version, settings_hash)"
+    " SELECT * FROM unnest($1::text[], $2::int[], $3::text[]) ON CONFLICT DO NOTHING"
 )
 
 
@@ -53,10 +66,12 @@ class Dictionaries:
 
     def __init__(self) -> None:
         self.organizations: dict[str, Organization] = {}
+        self.decoders: dict[Origin, int] = {}
 
     def forget(self) -> None:
         """After any trouble with the database: what we remember may not have lasted."""
         self.organizations.clear()
+        self.decoders.clear()
 
     async def learn(
         self,
@@ -84,6 +99,14 @@ class Dictionaries:
             by_id[row["organization"]].metrics[row["name"]] = row["id"]
         for organization, shape in new_shapes:
             organization.shapes[shape] = Shape([organization.metrics[name] for name in shape])
+
+    async def learn_decoders(self, connection: Session, origins: set[Origin]) -> None:
+        missing = sorted(origins - self.decoders.keys())
+        if not missing:
+            return
+        columns = [list(column) for column in zip(*missing, strict=True)]
+        for row in await _found_or_made(connection, _SELECT_DECODERS, _INSERT_DECODERS, *columns):
+            self.decoders[Origin(row["name"], row["version"], row["settings_hash"])] = row["id"]
 
     async def _rows(
         self, connection: Session, table: str, missing: set[tuple[int, str]]

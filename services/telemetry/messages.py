@@ -47,11 +47,17 @@ class MessagesProjection:
     stream = MESSAGES.name
     subjects = subjects.MESSAGES_ALL
 
-    def __init__(self, directory: Directory, dead_letters: DeadLetters, partitions: Partitions) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        dead_letters: DeadLetters,
+        partitions: Partitions,
+        dictionaries: Dictionaries | None = None,
+    ) -> None:
         self._directory = directory
         self._dead_letters = dead_letters
         self._partitions = partitions
-        self._dictionaries = Dictionaries()
+        self._dictionaries = dictionaries or Dictionaries()
         self._days = DaysOfMetrics()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
@@ -117,6 +123,7 @@ class MessagesProjection:
 
     def links(self, ready: Ready) -> list[str]:
         return ready.batch.links
+        await self._dictionaries.learn_decoders(connection, {row.origin for row in batch.samples})
 
     async def known(self, connection: Session, found: Found) -> bool | None:
         received = [

@@ -81,7 +81,7 @@ class StreamChanged(Exception):
 
 
 class Projector(Generic[BatchT]):
-    """`run()` is its task; `trouble` is None while it can work."""
+    """`run()` is its task; `trouble` is None while it can work. `name` is for one that reads beside another."""
 
     def __init__(
         self,
@@ -95,6 +95,7 @@ class Projector(Generic[BatchT]):
         linger_messages: int = 200,
         linger_s: float = 0.004,
         days_kept: int = 30,
+        name: str | None = None,
     ) -> None:
         self._client, self._pool, self._projection = client, pool, projection
         self._happened = happened
@@ -104,7 +105,12 @@ class Projector(Generic[BatchT]):
         self.trouble: str | None = "starting"
         self.pending = 0
         self._place: Checkpoint | None = None
-        self._labels = {"projection": projection.name}
+        self._name = name or projection.name
+        self._labels = {"projection": self._name}
+        if name is None:
+            self._show_pending()
+
+    def _show_pending(self) -> None:
         meter.create_observable_gauge(
             "hybridmq.projection.pending",
             callbacks=[self._observe_pending],
@@ -114,6 +120,15 @@ class Projector(Generic[BatchT]):
 
     def _observe_pending(self, _: CallbackOptions) -> list[Observation]:
         return [Observation(self.pending, self._labels)]
+
+    @property
+    def stream(self) -> str:
+        return self._projection.stream
+
+    @property
+    def sequence(self) -> int:
+        """The last one whose rows are stored; 0 before that is known."""
+        return 0 if self._place is None else self._place.sequence
 
     async def run(self) -> None:
         """For ever."""
@@ -152,25 +167,30 @@ class Projector(Generic[BatchT]):
             held = now
 
     async def _run_until_trouble(self) -> None:
-        self._place = await self._find_place()
+        await self._read_on(await self._find_place(), None)
+
+    async def _read_on(self, at: Checkpoint, until: int | None) -> None:
+        """From behind `at` to this sequence, which the stream has; None: for ever."""
+        self._place = at
         pull = Pull(
             self._client,
             self._projection.stream,
-            start=self._place.sequence + 1,
+            start=at.sequence + 1,
             messages_max=self._messages_max,
             bytes_max=self._bytes_max,
-            name=f"telemetry-{self._projection.name}",
+            name=f"telemetry-{self._name}",
             check=self._check_stream,
         )
         committing: asyncio.Task[Checkpoint] | None = None
-        at = self._place
         try:
             self.trouble = None
-            while True:
+            while until is None or at.sequence < until:
                 entries = await self._next(pull, committing)
                 if committing is not None and (committing.done() or not entries):
                     await committing  # its failure is ours, as soon as it is known
                     committing = None
+                if until is not None and entries and entries[-1].sequence > until:
+                    entries = [entry for entry in entries if entry.sequence <= until]
                 if not entries:
                     continue
                 await self._look_for_gaps(at, entries)
@@ -180,6 +200,8 @@ class Projector(Generic[BatchT]):
                 committing = asyncio.create_task(self._commit(prepared, entries, at))
                 at = _behind(at, entries)
                 self.pending = entries[-1].pending
+            if committing is not None:
+                await committing
         finally:
             if committing is not None:
                 committing.cancel()
@@ -225,6 +247,7 @@ class Projector(Generic[BatchT]):
             async with self._pool.acquire() as connection, connection.transaction():
                 await checkpoints.advance(connection, name, at, entries[-1].sequence, entries[-1].time_ns)
                 rows = await self._projection.write(connection, batch)
+                await self._beside(connection, batch, entries)
             current.set_attribute("rows", rows)
         self._projection.committed(batch)
         self._place = _behind(at, entries)
@@ -232,6 +255,9 @@ class Projector(Generic[BatchT]):
         _batch.record(len(entries), self._labels)
         _rows.add(rows, self._labels)
         return self._place
+
+    async def _beside(self, connection: Session, batch: BatchT, entries: list[Entry]) -> None:
+        """Whatever else belongs into the transaction of the rows."""
 
     async def _find_place(self) -> Checkpoint:
         """Where to go on, in an epoch of its own if the stream is not the one that it was."""

@@ -30,7 +30,7 @@ UPDATE connections SET ended_at = $2
         AND NOT (organization, credential, id) IN (
             SELECT o.id, said.credential, said.id
             FROM unnest($4::text[], $1::text[], $5::text[]) AS said (organization, credential, id)
-            JOIN organizations o ON o.name = said.organization)
+            JOIN public.organizations o ON o.name = said.organization)
     RETURNING device
 """
 
@@ -39,12 +39,17 @@ async def reconcile(bus: Bus, pool: asyncpg.Pool, every_s: float) -> None:
     """For ever."""
     while True:
         await asyncio.sleep(every_s)
-        try:
-            counted = await _census(bus)
-            if counted is not None:
-                await set_right(pool, *counted)
-        except (*AWAY, Failure) as error:
-            _log.warning("connections are not compared now", error=repr(error))
+        await reconcile_once(bus, pool)
+
+
+async def reconcile_once(bus: Bus, pool: asyncpg.Pool) -> None:
+    """Now, where the credentials service can say; else the next time."""
+    try:
+        counted = await _census(bus)
+        if counted is not None:
+            await set_right(pool, *counted)
+    except (*AWAY, Failure) as error:
+        _log.warning("connections are not compared now", error=repr(error))
 
 
 async def _census(bus: Bus) -> tuple[datetime, list[KnownConnection]] | None:

@@ -12,11 +12,11 @@ from services.telemetry.decoding import SampleRow
 _KNOWN = (
     "SELECT o.name AS organization, d.name AS device, s.time, s.numbers, s.others,"
     " (SELECT array_agg(m.name ORDER BY one.at) FROM unnest(s.metrics) WITH ORDINALITY AS one (id, at)"
-    " JOIN metrics m USING (id)) AS metrics"
+    " JOIN public.metrics m USING (id)) AS metrics"
     " FROM (SELECT DISTINCT *"
     " FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS r (org, device, time)) r"
-    " JOIN organizations o ON o.name = r.org"
-    " JOIN devices d ON d.organization = o.id AND d.name = r.device"
+    " JOIN public.organizations o ON o.name = r.org"
+    " JOIN public.devices d ON d.organization = o.id AND d.name = r.device"
     " JOIN samples s ON s.device = d.id AND s.time = r.time"
 )
 

@@ -22,6 +22,7 @@ from contracts import (
     limits,
     links,
     organizations,
+    rebuild,
     telemetry,
 )
 from contracts.broker_settings import broker_settings
@@ -366,6 +367,25 @@ def _rotation(_: Any) -> key_rotation.Rotation:
     )
 
 
+def _rebuild(_: Any) -> rebuild.Rebuild:
+    return rebuild.Rebuild(
+        id=1,
+        state="reading",
+        actor="admin",
+        ordered_at=NOW,
+        began_at=NOW,
+        finished_at=None,
+        messages=100,
+        points=300,
+        carried=0,
+        messages_left=50,
+        points_per_s=100.0,
+        left_s=1.5,
+        comparison=None,
+        error=None,
+    )
+
+
 _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     organizations.CREATE_ORGANIZATION: lambda r: organizations.OrganizationIssued(
         id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)
@@ -424,6 +444,10 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     links.WATCH_INTEGRATION: _integration,
 }
 _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    rebuild.START_REBUILD: _rebuild,
+    rebuild.GET_REBUILD: lambda r: rebuild.RebuildState(rebuild=_rebuild(r)),
+    rebuild.CANCEL_REBUILD: _rebuild,
+    rebuild.GET_LOGS: lambda _: rebuild.Logs(projections=[]),
     telemetry.LIST_TELEMETRY: lambda _: Page[telemetry.TelemetryRow](
         items=[
             telemetry.TelemetryRow(

@@ -24,6 +24,7 @@ TAGS = {
     "organizations": "Tenants. The operator's calls.",
     "secrets": "The key that secrets of integrations are sealed with. The operator's calls.",
     "admin-key": "The operator's own key.",
+    "admin": "The read models and the logs. The operator's calls.",
     "api-keys": "Who may call this API, and what for.",
     "credentials": "What a device connects with.",
     "limits": "How much may be done, and how much is.",

@@ -81,6 +81,22 @@ _STEPS = [
 ]
 
 
+_REBUILD = {
+    "id": 3,
+    "state": "done",
+    "actor": "admin",
+    "ordered_at": _CREATED,
+    "began_at": _CREATED,
+    "finished_at": "2026-11-21T18:05:12.345Z",
+    "messages": 9800000,
+    "points": 29400000,
+    "carried": 1200000,
+    "messages_left": None,
+    "points_per_s": 104000.0,
+    "left_s": None,
+    "comparison": {"samples": {"rows": 11000000, "rows_anew": 11000000, "equal": True}},
+    "error": None,
+}
 def page(item: Any) -> dict[str, Any]:
     """A page of a list, with one item."""
     return {"items": [item], "next_cursor": None}
@@ -104,6 +120,31 @@ EXAMPLES: dict[str, Any] = {
     },
     "AdminKeyRotation": {"grace_seconds": 3600},
     "AdminKeySecret": {
+    "Rebuild": _REBUILD,
+    "RebuildState": {"rebuild": {**_REBUILD, "state": "reading", "finished_at": None, "comparison": None}},
+    "Logs": {
+        "projections": [
+            {
+                "projection": "messages",
+                "stream": "MESSAGES",
+                "epoch": 2,
+                "sequence": 1204417,
+                "first": 3,
+                "last": 1204417,
+                "trouble": None,
+                "epochs": [
+                    {"id": 1, "first": 1, "shared_until": 800000, "change": "none", "noticed_at": _CREATED},
+                    {
+                        "id": 2,
+                        "first": 800001,
+                        "shared_until": None,
+                        "change": "restored",
+                        "noticed_at": "2026-11-21T18:05:12.345Z",
+                    },
+                ],
+            }
+        ]
+    },
         "secret": "hmq_admin_…",
         "hint": "hmq_admin_4jTm",
         "previous_until": "2026-11-21T19:00:00Z",

@@ -1,0 +1,73 @@
+"""Shadow tables: the read models once more, in a schema of their own, written by the same projections.
+
+Connections to them see nothing but that schema, so that a statement of a projection which names another table
+fails instead of changing what serves. Numbers of organizations, devices and metrics are one for all.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+from services.telemetry.checkpoints import Session
+from services.telemetry.database import plain_url
+from services.telemetry.dictionaries import Dictionaries
+
+# What a rebuild makes anew, and exchanges: tables by projection, each with the time of what it comes from. A new
+# table is either here or in KEPT: a test holds it to that.
+TABLES: dict[str, dict[str, str]] = {
+    "messages": {"samples": "time", "messages": "received_at", "presence": "at"},
+    "activity": {"activity": "time", "connections": "connected_at"},
+    "commands": {"device_commands": "queued_at"},
+}
+PARTITIONED = {"samples": "time", "messages": "received_at", "activity": "time"}
+# Sums over all time: made anew only where the log goes back to its beginning.
+SUMS = ("credential_statistics", "credential_refusals")
+MODELS = (*(table for tables in TABLES.values() for table in tables), "device_metrics", *SUMS)
+# Numbers, which rows refer to; how far was read; jobs. `devices` stays, with its counters set from the shadow's.
+KEPT = (
+    "organizations",
+    "metrics",
+    "devices",
+    "epochs",
+    "checkpoints",
+    "partition_floors",
+    "rebuilds",
+    "alembic_version",
+)
+
+CONNECTIONS_MAX = 5  # two projections, their dictionaries, the exchange, one to spare
+TIMEOUT_S = 1800.0  # a day's rows are carried over, or compared, in one statement
+
+
+async def connect(url: str) -> asyncpg.Pool:
+    """A pool that sees the shadow alone; connects at its first use."""
+    return await asyncpg.create_pool(
+        plain_url(url),
+        min_size=0,
+        max_size=CONNECTIONS_MAX,
+        command_timeout=TIMEOUT_S,
+        timeout=5,
+        server_settings={
+            "application_name": "hybridmq-telemetry rebuild",
+            "search_path": "shadow",
+            "synchronous_commit": "off",
+            "idle_in_transaction_session_timeout": "60s",
+        },
+    )
+
+
+class ShadowDictionaries(Dictionaries):
+    """Every device that is met has a row in the shadow, to be counted in."""
+
+    _COPY = (
+        "INSERT INTO devices (id, organization, name, messages)"
+        " SELECT id, organization, name, 0 FROM public.devices WHERE id = ANY($1) ON CONFLICT DO NOTHING"
+    )
+
+    async def _rows(
+        self, connection: Session, table: str, missing: set[tuple[int, str]]
+    ) -> list[asyncpg.Record]:
+        rows = await super()._rows(connection, table, missing)
+        if table == "devices" and rows:
+            await connection.execute(self._COPY, [row["id"] for row in rows])
+        return rows
