@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
+from pydantic_core import to_json
 
-from contracts import decoders, subjects
+from contracts import subjects
 from contracts.calls import Nothing
+from contracts.decoders.choice import chosen
 from contracts.failures import Refused, Unprocessable
 from contracts.integrations import (
     CHANGE_INTEGRATION,
@@ -34,6 +36,8 @@ from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
 from services.credentials.state import HostedIntegration, Integration, evolve
 from services.credentials.vault import Vault, new_references
+
+DECODER_SETTINGS_BYTES_MAX = 32_768  # the log keeps them for ever
 
 
 class IntegrationHandlers:
@@ -170,10 +174,17 @@ class IntegrationHandlers:
 
 
 def _check_decoder(choice: DecoderChoice) -> None:
+    if len(to_json(choice.settings)) > DECODER_SETTINGS_BYTES_MAX:
+        detail = f"at most {DECODER_SETTINGS_BYTES_MAX} bytes of JSON"
+        raise Refused("decoder.settings", detail, field="decoder.settings")
     try:
-        decoders.get(choice.name)
+        chosen(choice)
     except Unprocessable as failure:
-        raise Refused(failure.code, failure.detail, field="decoder.name") from None
+        raise Refused(failure.code, failure.detail, field=failure.field or "decoder.name") from None
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        field = ".".join(map(str, ("decoder", "settings", *found["loc"])))
+        raise Refused("decoder.settings", found["msg"].removeprefix("Value error, "), field=field) from None
 
 
 def _refuse_hosted(request: DeleteIntegration) -> None:

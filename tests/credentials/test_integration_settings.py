@@ -356,3 +356,27 @@ async def test_the_same_change_twice_with_its_key_is_one_event(replica: Replica)
     )
     assert await replica.integrations.change(request) == await replica.integrations.change(request)
     assert len(await replica.log.read(subjects.registry(organization.id, "integration", "hosted"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("decoder", "code", "field"),
+    [
+        ({"name": "no-such"}, "decoder.unknown", "decoder.name"),
+        ({"name": "vmark", "settings": {"colour": 1}}, "decoder.settings", "decoder.settings.colour"),
+        (
+            {"name": "vmark", "settings": {"time_zone": "Moon/Base"}},
+            "decoder.settings",
+            "decoder.settings.time_zone",
+        ),
+        ({"name": "raw", "settings": {"x": "y" * 32_768}}, "decoder.settings", "decoder.settings"),
+    ],
+)
+@pytest.mark.parametrize("id", ["hosted", "external"])
+async def test_a_decoder_that_cannot_be_made_is_not_saved(
+    replica: Replica, id: str, decoder: dict[str, Any], code: str, field: str
+) -> None:
+    organization, view = await create(replica, {"host": "h"})
+    with refused(code) as caught:
+        changed = DecoderChoice.model_validate(decoder)
+        await change(replica, organization, view.id if id == "external" else id, decoder=changed)
+    assert caught.value.field == field

@@ -10,7 +10,13 @@ from contracts.broker_settings import broker_settings
 from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.envelope import Event, Recorded
 from contracts.failures import Refused
-from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from contracts.integrations import (
+    DecoderChoice,
+    HostedIntegrationChanged,
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+)
 from contracts.organizations import OrganizationDeleted
 from services.ingest import backoff
 from services.ingest.links import Key, Links, evolve
@@ -115,6 +121,13 @@ def test_an_integration_without_topics_gets_the_default_ones() -> None:
 
 def test_the_hosted_integration_is_no_link() -> None:
     assert fold((HOSTED, integration(IntegrationCreated))) == {}
+
+
+def test_a_change_of_the_hosted_integration_is_none_of_ours() -> None:
+    changed = HostedIntegrationChanged(name="ours", decoder=DecoderChoice(name="vmark"))
+    assert fold((HOSTED, changed)) == {}
+    before = fold((ONE, integration(IntegrationCreated, "a")))
+    assert fold((ONE, integration(IntegrationCreated, "a")), (HOSTED, changed)) == before
 
 
 def test_deleted_integrations_and_organizations_have_no_links() -> None:
