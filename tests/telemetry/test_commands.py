@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic_core import from_json, to_json
 
 from contracts import subjects
 from contracts.device_commands import (
@@ -30,6 +31,7 @@ from deploy.local.postgres import DatabaseUrls
 from runtime.event_log import Append, EventLog
 from services.telemetry.commands import _forget
 from services.telemetry.database import connect
+from tests.support.clients import platform_client
 from tests.telemetry.world import World, organization
 
 QUEUED = DeviceCommandQueued(
@@ -105,10 +107,22 @@ async def test_a_row_is_what_the_events_say(
     if state == "failed":
         assert held.failure is not None
         assert held.failure.code == "broker.refused"
-    row = await log.here.database.fetchval("SELECT count(*) FROM device_commands WHERE id = $1", id)
-    assert row == 1
-    await log.here.database.execute("DELETE FROM device_commands WHERE id = $1", id)
-    assert await log.shown(org, id) == held, "the log says otherwise"
+    query = ListDeviceCommands(organization=org, device_id="d1")
+    assert (await log.here.ask(LIST_DEVICE_COMMANDS, query)).items == [held], "the row says otherwise"
+
+
+async def test_one_that_the_log_has_let_go_is_shown_from_its_row(log: Log, own_nats: NatsServer) -> None:
+    org = organization()
+    id = await log.write(org, QUEUED, ANSWERED)
+    held = await log.shown(org, id)
+    async with platform_client(own_nats, "provision") as client:
+        admin = "$JS.API.STREAM.UPDATE.COMMANDS"
+        info = from_json((await client.request("$JS.API.STREAM.INFO.COMMANDS", b"")).data)["config"]
+        for limit in (1, -1):
+            reply = await client.request(admin, to_json({**info, "max_msgs": limit}))
+            assert "error" not in from_json(reply.data)
+    await log.write(org, QUEUED)
+    assert await log.shown(org, id) == held
 
 
 async def test_lists_are_newest_first_and_page(log: Log) -> None:
@@ -175,7 +189,9 @@ async def test_the_same_events_again_change_nothing(log: Log, own_nats: NatsServ
     id = await log.write(
         org, QUEUED, DeviceCommandSent(attempt=1), DeviceCommandDelivered(), DeviceCommandExpired()
     )
-    before = await log.shown(org, id)
+    await log.shown(org, id)
+    query = ListDeviceCommands(organization=org, device_id="d1")
+    before = await log.here.ask(LIST_DEVICE_COMMANDS, query)
     again = EventLog(log.here.gateway, "COMMANDS")
     events = await again.read(subjects.device_command(org, id))
     expected = events[-1].sequence
@@ -183,4 +199,5 @@ async def test_the_same_events_again_change_nothing(log: Log, own_nats: NatsServ
         append = Append(recorded.subject, recorded.event, expected)
         [done] = await again.append([append], cause=Cause("key:k", "test"), now=recorded.time)
         expected = log.last = done.sequence
-    assert await log.shown(org, id) == before
+    await log.here.stored(log.last, "commands")
+    assert await log.here.ask(LIST_DEVICE_COMMANDS, query) == before

@@ -40,19 +40,18 @@ async def list_commands(store: ReadStore, query: ListDeviceCommands) -> Page[Dev
 
 
 async def get_command(store: ReadStore, log: EventLog, query: GetDeviceCommand) -> DeviceCommandView:
-    """Who asks at once, before the projection has it, is answered from the log.
+    """As the log says, which is never behind; as the read model says where the log has let it go.
 
     Refused("not_found") for one that is not there, is another device's or another organization's.
     """
     held = device_commands.c
     if _ID.fullmatch(query.id):
-        wanted = select(device_commands).where(held.id == query.id, held.device_id == query.device_id)
-        rows = await store.read(query.organization, wanted)
-        if rows:
-            return _view(rows[0])
         command = fold(await log.read(subjects.device_command(query.organization, query.id)))
         if command is not None and command.queued.device_id == query.device_id:
             return view(query.id, command)
+        wanted = select(device_commands).where(held.id == query.id, held.device_id == query.device_id)
+        if command is None and (rows := await store.read(query.organization, wanted)):
+            return _view(rows[0])
     raise Refused("not_found", "no such command")
 
 
