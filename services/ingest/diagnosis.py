@@ -29,7 +29,11 @@ class Speaks(NamedTuple):
 
     tls: bool = False
     mqtt: bool = False
-    web: bool = False
+    http_status: int | None = None  # of the answer to a request for a WebSocket
+
+    @property
+    def websocket(self) -> bool:
+        return self.http_status == 101
 
 
 # The code decides what to do next; where settings or what was seen change that, a function below does.
@@ -102,27 +106,36 @@ def is_tls(first: bytes) -> bool:
     return len(first) >= 3 and first[0] in (0x15, 0x16) and first[1] == 3 and first[2] <= 4
 
 
-def no_mqtt(settings: BrokerSettings, first: bytes) -> Finding:
+def no_mqtt(settings: BrokerSettings, first: bytes, speaks: Speaks) -> Finding:
     """Something answered, and it was no MQTT."""
     spoke = what_spoke(first)
     if spoke == "TLS" and settings.tls is None:
         return tls_expected(settings)
     if spoke is not None and spoke.startswith("a web server"):
-        secure = "wss" if settings.tls is not None else "ws"
-        action = f"{NEXT['broker.not_mqtt']} Where MQTT runs behind this web server, choose `{secure}` and its `path`."
-        return finding("broker.not_mqtt", f"no MQTT: {spoke} answered", action)
+        return _web(settings, f"no MQTT: {spoke}", speaks)
     if spoke is not None:
         return finding("broker.not_mqtt", f"no MQTT: {spoke} answered")
     begin = " ".join(f"{byte:02x}" for byte in first[:8])
     return finding("broker.not_mqtt", f"what answered is no MQTT: it begins with {begin}")
 
 
+def _web(settings: BrokerSettings, seen: str, speaks: Speaks) -> Finding:
+    protocol = "wss" if settings.tls is not None else "ws"
+    if speaks.websocket:
+        action = f"This port takes WebSockets: choose the protocol `{protocol}`, with the `path` /mqtt."
+        return finding("broker.websocket_expected", seen, action)
+    action = (
+        f"{NEXT['broker.not_mqtt']} Where MQTT is behind this web server, choose `{protocol}` and its `path`."
+    )
+    return finding("broker.not_mqtt", seen, action)
+
+
 def no_connack(settings: BrokerSettings, speaks: Speaks, *, silent: bool, waited_s: float) -> Finding:
     """Nothing answered; `speaks` is what the port said to other greetings."""
     if settings.protocol == "mqtt" and speaks.tls:
         return tls_expected(settings)
-    if settings.protocol == "mqtt" and speaks.web:
-        return finding("broker.websocket_expected", "no MQTT: it answers to HTTP")
+    if speaks.http_status is not None:
+        return _web(settings, f"no MQTT: a web server (HTTP {speaks.http_status})", speaks)
     if silent:
         return finding("broker.timeout", f"connected, and no CONNACK within {waited_s:g} s")
     if settings.auth == "aws_iot":
@@ -142,7 +155,7 @@ def no_tls(failure: Failure, speaks: Speaks) -> Finding:
         return finding(
             "tls.plaintext", seen, "This port takes no TLS: choose `mqtt`, or the port for TLS (8883)."
         )
-    if failure.code in ("tls.closed", "broker.timeout") and speaks.web:
+    if failure.code in ("tls.closed", "broker.timeout") and speaks.http_status is not None:
         return finding("tls.plaintext", "a web server answers on this port, without TLS")
     if failure.code == "broker.timeout":
         return finding("broker.timeout", failure.detail)

@@ -137,9 +137,10 @@ class Probe:
         """What the port speaks, where that could explain why nothing came."""
         if failure is not None and failure.code not in _UNEXPLAINED:
             return Speaks()
-        if failure is None and self._settings.protocol != "mqtt":
-            return Speaks()  # below MQTT all went well
-        return await sniff(self._network, self._settings, self._addresses)
+        if self._settings.websocket and failure is None:
+            return Speaks()  # it is a WebSocket, behind which nothing answers
+        below = transport.trust(self._settings, self._secrets) if failure is None else None
+        return await sniff(self._network, self._settings, self._addresses, below)
 
     async def _look(self, trust: Trust) -> Seen | None:
         """The certificate of a broker that was not believed, over another connection."""

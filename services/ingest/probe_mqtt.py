@@ -45,7 +45,7 @@ class MqttProbe:
         except TimeoutError:
             raise Failed(await self._without_connack(sniff, silent=True)) from None
         except Malformed:
-            raise Failed(diagnosis.no_mqtt(self._settings, self._talk.first)) from None
+            raise Failed(await self._no_mqtt(sniff)) from None
         except HungUp as end:
             if end.failure is not None:
                 raise Failed(diagnosis.of_failure(end.failure, "broker.closed")) from None
@@ -61,8 +61,12 @@ class MqttProbe:
 
     async def _without_connack(self, sniff: Callable[[], Awaitable[Speaks]], *, silent: bool) -> Finding:
         if self._talk.first:  # a packet that never ended
-            return diagnosis.no_mqtt(self._settings, self._talk.first)
+            return await self._no_mqtt(sniff)
         return diagnosis.no_connack(self._settings, await sniff(), silent=silent, waited_s=CONNACK_S)
+
+    async def _no_mqtt(self, sniff: Callable[[], Awaitable[Speaks]]) -> Finding:
+        web = (diagnosis.what_spoke(self._talk.first) or "").startswith("a web server")
+        return diagnosis.no_mqtt(self._settings, self._talk.first, await sniff() if web else Speaks())
 
     async def subscribe(self, topics: tuple[TopicFilter, ...]) -> None:
         """One step for each; a refused one does not end the test. Raises Failed."""

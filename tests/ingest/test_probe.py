@@ -1,20 +1,23 @@
-"""The connection test: each step seen, and the one that fails says what to do next."""
+"""The connection test as ingest answers it: with whose secrets, how many at once, and what is told meanwhile."""
+
+from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import json
 from typing import Any
 
-import pytest
-
 from contracts.broker_settings import broker_settings
-from contracts.broker_topics import TopicFilter
+from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
 from contracts.connection_test import TEST_CONNECTION
 from deploy.local.nats import NatsServer
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK
+from runtime.rpc import STEPS, encode
+from services.ingest.connection_tests import PER_ORGANIZATION_MAX
 from tests.conftest import MakeMosquitto, RunService
-from tests.ingest.conftest import World
-from tests.support.clients import mqtt_client
+from tests.ingest.conftest import World, open_world
+from tests.support.clients import platform_client
+from tests.support.eventually import eventually
+from tests.support.hostile import peer, silent
 from tests.support.service import Service
 
 USERS = {"bridge": "secret"}
@@ -24,11 +27,6 @@ async def probe(world: World, port: int, host: str = LOOPBACK, **more: Any) -> d
     settings = broker_settings(host=host, port=port, **more.pop("settings", {}))
     answer = await world.call(TEST_CONNECTION, settings=settings, **more)
     result: dict[str, Any] = answer["ok"]
-    assert all(step["duration_ms"] >= 0 for step in result["steps"])
-    assert [step["ok"] for step in result["steps"][:-1]] == [True] * (len(result["steps"]) - 1)
-    last = result["steps"][-1]
-    assert result["ok"] == last["ok"]
-    assert (last["next_action"] is None) == last["ok"]
     return result
 
 
@@ -36,16 +34,30 @@ def names(result: dict[str, Any]) -> list[str]:
     return [step["name"] for step in result["steps"]]
 
 
-@pytest.mark.parametrize("version", ["3.1.1", "5"])
-async def test_a_broker_that_is_ready_passes_every_step(
-    world: World, ingest: Service, mosquitto: MakeMosquitto, version: str
+async def test_steps_are_told_to_the_caller_as_they_happen(
+    world: World, own_nats: NatsServer, ingest: Service
 ) -> None:
-    broker = mosquitto(users=USERS)
-    topics = (TopicFilter(filter="a/#"), TopicFilter(filter="b/+"))
-    settings = {"username": "bridge", "mqtt_version": version}
-    result = await probe(world, broker.port, settings=settings, secrets={"password": "secret"}, topics=topics)
-    assert result["ok"]
-    assert names(result) == ["dns", "address", "tcp", "mqtt", "subscribe", "subscribe"]
+    """The peer answers no CONNECT: what was before is told long before the end."""
+    settings = broker_settings(host=LOOPBACK, port=1)
+    async with peer(silent) as mute, platform_client(own_nats, "gateway") as gateway:
+        settings = broker_settings(host=LOOPBACK, port=mute.port)
+        request = TEST_CONNECTION.request(
+            organization=world.organization, actor="test", settings=settings, topics=DEFAULT_TOPICS
+        )
+        inbox = gateway.new_inbox()
+        replies = await gateway.subscribe(inbox)
+        await gateway.publish(TEST_CONNECTION.subject, encode(request), reply=inbox, headers={STEPS: "1"})
+        loop = asyncio.get_running_loop()
+        told, times = [], []
+        while True:
+            body = json.loads((await replies.next_msg(timeout=15)).data)
+            times.append(loop.time())
+            if "step" not in body:
+                break
+            told.append(body["step"])
+    assert [step["name"] for step in told] == ["dns", "address", "tcp", "mqtt"]
+    assert body["ok"]["steps"] == told
+    assert times[3] - times[2] > 3, "the third step came when it was taken, not at the end"
 
 
 async def test_the_password_of_a_saved_integration_is_used(
@@ -56,53 +68,50 @@ async def test_the_password_of_a_saved_integration_is_used(
     assert (await probe(world, broker.port, settings={"username": "bridge"}, integration=saved))["ok"]
 
 
-async def test_a_test_does_not_take_over_the_client_id_of_the_link(
-    world: World, ingest: Service, mosquitto: MakeMosquitto
-) -> None:
-    broker = mosquitto()
-    async with mqtt_client(broker.port, None, None, identifier="mine") as link:
-        assert (await probe(world, broker.port, settings={"client_id": "mine"}))["ok"]
-        await link.publish("still", b"here", qos=1)
-
-
-async def test_a_wrong_password_is_told_in_words(
+async def test_a_password_that_is_sent_goes_before_the_saved_one(
     world: World, ingest: Service, mosquitto: MakeMosquitto
 ) -> None:
     broker = mosquitto(users=USERS)
-    result = await probe(world, broker.port, settings={"username": "bridge"}, secrets={"password": "no"})
-    assert names(result)[-1] == "mqtt"
-    assert "ot authori" in result["steps"][-1]["seen"]
-    assert "password" in result["steps"][-1]["next_action"]
+    saved = await world.create(broker.port, username="bridge", password="old")
+    sent: dict[str, Any] = {"settings": {"username": "bridge"}, "integration": saved}
+    assert (await probe(world, broker.port, **sent, secrets={"password": "secret"}))["ok"]
+    assert not (await probe(world, broker.port, **sent))["ok"]
 
 
-async def test_a_name_that_does_not_exist(world: World, ingest: Service) -> None:
-    assert names(await probe(world, 1883, "no-such-host.invalid")) == ["dns"]
+async def test_another_organizations_integration_is_not_found(
+    world: World, own_nats: NatsServer, ingest: Service, mosquitto: MakeMosquitto
+) -> None:
+    broker = mosquitto(users=USERS)
+    saved = await world.create(broker.port, username="bridge", password="secret")
+    async with open_world(own_nats) as stranger:
+        settings = broker_settings(host=LOOPBACK, port=broker.port, username="bridge")
+        answer = await stranger.call(TEST_CONNECTION, settings=settings, integration=saved)
+    assert answer["failure"]["code"] == "not_found"
 
 
-async def test_a_closed_port(world: World, ingest: Service) -> None:
-    result = await probe(world, free_port())
-    assert names(result) == ["dns", "address", "tcp"]
-    assert "refused" in result["steps"][-1]["seen"].lower()
+async def test_without_topics_the_default_filters_are_tested(
+    world: World, ingest: Service, mosquitto: MakeMosquitto
+) -> None:
+    result = await probe(world, mosquitto().port)
+    tested = [step["topic"]["filter"] for step in result["steps"] if step["name"] == "subscribe"]
+    assert tested == [topic.filter for topic in DEFAULT_TOPICS]
 
 
-async def test_a_host_that_says_nothing(world: World, ingest: Service) -> None:
-    async with listener(lambda _, __: asyncio.sleep(30)) as port:
-        result = await probe(world, port)
-    assert names(result)[-1] == "mqtt"
-    assert "no CONNACK" in result["steps"][-1]["seen"]
-
-
-@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"\x20\x00"])
-async def test_a_server_that_speaks_something_else(world: World, ingest: Service, greeting: bytes) -> None:
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
-        await writer.drain()
-        writer.close()
-
-    async with listener(greet) as port:
-        result = await probe(world, port)
-    assert names(result)[-1] == "mqtt"
-    assert "MQTT" in result["steps"][-1]["seen"]
+async def test_an_organization_has_so_many_tests_at_once_and_takes_nobody_elses_place(
+    world: World, own_nats: NatsServer, ingest: Service, mosquitto: MakeMosquitto
+) -> None:
+    async with peer(silent) as mute:
+        waiting = [asyncio.create_task(probe(world, mute.port)) for _ in range(PER_ORGANIZATION_MAX)]
+        await eventually(lambda: mute.connections >= PER_ORGANIZATION_MAX)
+        settings = broker_settings(host=LOOPBACK, port=mute.port)
+        refused = await world.call(TEST_CONNECTION, settings=settings)
+        assert refused["failure"]["code"] == "limit.reached"
+        async with open_world(own_nats) as other:
+            topics = (TopicFilter(filter="a/#"),)
+            assert (await probe(other, mosquitto().port, topics=topics))["ok"]
+        assert not [task for task in waiting if task.done()]
+        await asyncio.gather(*waiting)
+        assert not (await probe(world, mute.port))["ok"]  # the places are free again
 
 
 async def test_a_private_address_is_refused_where_tenants_are_strangers(
@@ -111,18 +120,10 @@ async def test_a_private_address_is_refused_where_tenants_are_strangers(
     ingest.process.stop()
     strict = run_service("ingest", own_nats, ALLOWED_NETWORKS="")
     try:
-        for host in ("127.0.0.1", "localhost", "127.1", "0x7f000001", "0", "169.254.169.254", "[::1]"):
-            result = await probe(world, 1883, host.strip("[]"))
+        for host in ("127.0.0.1", "localhost", "127.1", "0x7f000001", "0", "169.254.169.254", "::1"):
+            result = await probe(world, 1883, host)
             assert names(result) == ["dns", "address"], host
-            assert not result["ok"]
+            assert result["steps"][1]["code"] == "address.forbidden"
     finally:
         strict.process.stop()
-
-
-@asynccontextmanager
-async def listener(answer: Callable[[Any, Any], Any]) -> AsyncIterator[int]:
-    server = await asyncio.start_server(answer, LOOPBACK, 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+        await asyncio.to_thread(ingest.start)
