@@ -20,7 +20,7 @@ CHUNK_ROWS = 500  # joined to one write: some 100 KB
 _PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _INT4, _FLOAT8 = 23, 701  # type OIDs, as an array names its elements
 _LENGTH = struct.Struct(">i")
-_SAMPLE = struct.Struct(">hiqiqiiiiihihih").pack
+_SAMPLE = struct.Struct(">hiqiqiiiiihihihii").pack
 _MESSAGE = struct.Struct(">hiqiqiiiiihihi?").pack
 _MESSAGE_NO_DEVICE = struct.Struct(">hiqiqiiiihihi?").pack
 
@@ -80,6 +80,7 @@ def sample(
     epoch: int,
     position: int,
     flags: int,
+    decoder: int,
     described: bytes,
     metrics: bytes,
     numbers: bytes,
@@ -87,7 +88,9 @@ def sample(
 ) -> bytes:
     """A row of `samples`; `described` are `texts`, `rest` are `others` and `units`."""
     at = micros(time)
-    head = _SAMPLE(13, 8, at, 8, sequence, 4, organization, 4, device, 2, epoch, 2, position, 2, flags)
+    head = _SAMPLE(
+        14, 8, at, 8, sequence, 4, organization, 4, device, 2, epoch, 2, position, 2, flags, 4, decoder
+    )
     return b"".join((head, described, metrics, numbers, rest))
 
 

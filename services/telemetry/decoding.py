@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from contracts.decoders import DEFAULT, Decoded, Decoder, Message, Presence, get
+from contracts.decoders import Decoded, Message, Presence, Sample, UnprocessableWithState
+from contracts.decoders.choice import Choice, Origin
 from contracts.decoders.limits import DEVICE_CHARS_MAX
 from contracts.failures import Unprocessable
 from contracts.messages import NATS_MQTT_PUBLISH, StoredMessage, hosted_address, stored
-from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.subjects import HOSTED
 from contracts.topics import device_of
 from runtime.observe import LINKS_MAX, log
 from runtime.pull import Entry
+from services.telemetry.states import Learnt, States, sender_of
 
 _log = log(part="decoding")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,16 +25,6 @@ _new = tuple.__new__  # a third of the cost of calling a NamedTuple
 EXACT_MAX = 2**53  # beyond, a double does not hold every integer
 
 
-class Choice(NamedTuple):
-    """How an integration's messages are decoded."""
-
-    decoder: Decoder
-    settings: Any
-    prefix: str | None = None
-    payload_bytes_max: int = PAYLOAD_BYTES_MAX  # or less, where the operator gave the organization a limit
-
-
-STANDARD = Choice(get(DEFAULT), get(DEFAULT).Settings())
 Choose = Callable[[str, str, int], Choice]
 """(organization, source, time of storing in ns) → the choice that held then."""
 Read = Decoded | Unprocessable
@@ -55,6 +46,7 @@ class SampleRow(NamedTuple):
     others: dict[int, bool | str | int] | None  # by position in `metrics`
     units: dict[int, str] | None
     retained: bool  # a copy that the broker kept: no new reading when it is known already
+    origin: Origin  # the decoder that made it
 
 
 class MessageRow(NamedTuple):
@@ -82,7 +74,7 @@ class Failed(NamedTuple):
 class Batch:
     """What a run of entries comes to."""
 
-    __slots__ = ("failed", "heard", "links", "messages", "presences", "samples")
+    __slots__ = ("failed", "heard", "learnt", "links", "messages", "presences", "samples")
 
     def __init__(self) -> None:
         self.messages: list[MessageRow] = []
@@ -90,17 +82,28 @@ class Batch:
         self.presences: list[tuple[str, datetime, Presence]] = []  # organization, when it came
         self.heard: dict[tuple[str, str], datetime] = {}  # devices in samples that name no row of theirs
         self.failed: list[Failed] = []
+        self.learnt: list[Learnt] = []
         self.links: list[str] = []
+
+    def said(self, organization: str, received: datetime, decoded: Decoded) -> None:
+        if decoded.presence is not None:
+            self.presences.append((organization, received, decoded.presence))
+        self.presences += [(organization, received, presence) for presence in decoded.presences]
 
 
 def project(
-    entries: Sequence[Entry], choose: Choose, into: Batch, ahead: Mapping[int, Read] = _NOTHING_AHEAD
+    entries: Sequence[Entry],
+    choose: Choose,
+    into: Batch,
+    ahead: Mapping[int, Read] = _NOTHING_AHEAD,
+    states: States | None = None,
 ) -> None:
     """Adds to `into` what these entries say; never raises: what cannot be read is a failure of its own.
 
-    `ahead` has, by sequence, what was decoded elsewhere already.
+    `ahead` has, by sequence, what was decoded elsewhere already. `states` has those of all stateful decoders'
+    senders that occur; it learns on.
     """
-    add_message, add_sample = into.messages.append, into.samples.append
+    add_message = into.messages.append
     for entry in entries:
         received = _EPOCH + timedelta(0, 0, entry.time_ns // 1000)
         try:
@@ -120,8 +123,10 @@ def project(
         try:
             if entry.sequence in ahead:
                 decoded = _taken(ahead[entry.sequence])
-            else:
+            elif choice.stateful is None:
                 decoded = choice.decoder.decode(_asked(message, choice.prefix), choice.settings)
+            else:
+                decoded = _decoded_with(states, message, choice, entry.sequence, into)
         except Unprocessable as failure:
             _fail(into, entry, message, _named(choice), failure.code, failure.detail)
             continue
@@ -131,13 +136,24 @@ def project(
             continue
         device = message.hosted_device or _device(decoded)
         add_message(_row(message, entry.sequence, device, None))
-        if decoded.presence is not None:
-            into.presences.append((message.organization, received, decoded.presence))
-        for position, sample in enumerate(decoded.samples):
-            if sample.device_id != device:
-                into.heard[message.organization, sample.device_id] = message.received
-            if sample.readings:
-                add_sample(_sample(message, entry.sequence, position, sample))
+        if decoded.presence is not None or decoded.presences:
+            into.said(message.organization, received, decoded)
+        _add_samples(into, message, entry.sequence, device, decoded.samples, choice.origin)
+
+
+def _add_samples(
+    into: Batch,
+    message: StoredMessage,
+    sequence: int,
+    device: str | None,
+    samples: Sequence[Sample],
+    origin: Origin,
+) -> None:
+    for position, sample in enumerate(samples):
+        if sample.device_id != device:
+            into.heard[message.organization, sample.device_id] = message.received
+        if sample.readings:
+            into.samples.append(_sample(message, sequence, position, sample, origin))
 
 
 def is_hosted(subject: str) -> bool:
@@ -152,6 +168,30 @@ def stored_message(entry: Entry) -> StoredMessage:
 def _asked(message: StoredMessage, prefix: str | None) -> Message:
     _, _, topic, _, _, received, payload, hosted_device, _ = message
     return _new(Message, (topic, payload, received, hosted_device, prefix, None))
+
+
+def _decoded_with(
+    states: States | None, message: StoredMessage, choice: Choice, sequence: int, into: Batch
+) -> Decoded:
+    """By what is known of the sender; what the message teaches is kept, also where it is a dead letter."""
+    asked = _asked(message, choice.prefix)
+    sender = sender_of(choice, message.organization, message.source, message.topic)
+    if states is None or sender is None:
+        return choice.decoder.decode(asked, choice.settings)
+    assert choice.stateful is not None
+    before = states.at(sender, sequence)
+    learnt = None
+    try:
+        decoded = choice.decoder.decode(asked._replace(state=before), choice.settings)
+        learnt = decoded.state
+    except UnprocessableWithState as failure:
+        learnt = failure.state
+        raise
+    finally:
+        if learnt is not None and learnt != before:
+            states.put(sender, sequence, learnt)
+            into.learnt.append(Learnt(sender, sequence, message.received, before, learnt, choice.stateful))
+    return decoded
 
 
 def _taken(read: Read) -> Decoded:
@@ -204,7 +244,7 @@ def _row(message: StoredMessage, sequence: int, device: str | None, failure: str
     )
 
 
-def _sample(message: StoredMessage, sequence: int, position: int, sample: Any) -> SampleRow:
+def _sample(message: StoredMessage, sequence: int, position: int, sample: Any, origin: Origin) -> SampleRow:
     names: list[str] = []
     numbers: list[float | None] = []
     others: dict[int, bool | str | int] | None = None
@@ -237,6 +277,7 @@ def _sample(message: StoredMessage, sequence: int, position: int, sample: Any) -
             others,
             units,
             message.retain,
+            origin,
         ),
     )
 
@@ -244,7 +285,9 @@ def _sample(message: StoredMessage, sequence: int, position: int, sample: Any) -
 def _device(decoded: Decoded) -> str | None:
     if decoded.samples:
         return decoded.samples[0].device_id
-    return decoded.presence.device_id if decoded.presence is not None else None
+    if decoded.presence is not None:
+        return decoded.presence.device_id
+    return decoded.presences[0].device_id if decoded.presences else None
 
 
 def _named(choice: Choice) -> str:

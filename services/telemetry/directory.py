@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,16 +11,15 @@ from typing import NamedTuple
 from nats.aio.client import Client
 from pydantic import ValidationError
 
-from contracts import decoders, subjects, upcasts
+from contracts import subjects, upcasts
+from contracts.decoders.choice import SETTLES_NS, Choice, Choices
 from contracts.failures import Failure, Unavailable
-from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated
 from contracts.limits import OrganizationLimitsChanged
 from contracts.streams import PAYLOAD_BYTES_MAX
-from contracts.subjects import HOSTED, HTTP
 from runtime.jetstream import ApiError
 from runtime.observe import log
 from runtime.pull import Entry, Pull
-from services.telemetry.decoding import STANDARD, Choice, Read
+from services.telemetry.decoding import Read
 from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
 from services.telemetry.sandbox.pool import Pool
 
@@ -39,10 +39,7 @@ class Directory:
     def __init__(self, client: Client, expressions: Pool | None = None) -> None:
         self._client = client
         self._expressions = expressions
-        # Per integration, in the order of the log: from when (stored time, ns), which choice. The same
-        # message gets the same decoder whenever it is read again.
-        self._times: dict[tuple[str, str], list[int]] = {}
-        self._choices: dict[tuple[str, str], list[Choice]] = {}
+        self._held = Choices()
         self._uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
         self._limits: dict[str, _PayloadLimits] = {}  # of organizations that were ever given one
@@ -50,7 +47,7 @@ class Directory:
         self.complete = asyncio.Event()
 
     def choose(self, organization: str, source: str, at_ns: int) -> Choice:
-        choice = self._choice(organization, source, at_ns)
+        choice = self._held.choose(organization, source, at_ns)
         limits = self._limits.get(organization)
         if limits is None:
             return choice
@@ -63,13 +60,10 @@ class Directory:
             return {}
         return await decode_ahead(self._expressions, entries, self.choose)
 
-    def _choice(self, organization: str, source: str, at_ns: int) -> Choice:
-        if source in (HOSTED, HTTP):
-            return STANDARD
-        times = self._times.get((organization, source))
-        if times is None:
-            return STANDARD
-        return self._choices[organization, source][max(0, bisect_right(times, at_ns) - 1)]
+    @property
+    def has_stateful(self) -> bool:
+        """Whether any decoder ever chosen keeps states."""
+        return self._held.stateful
 
     async def know(self, sources: set[tuple[str, str]]) -> None:
         """Waits a moment for those that are not known yet; one that never comes is decoded by the default."""
@@ -77,7 +71,7 @@ class Directory:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while (
-                    unknown := {s for s in sources if s[1] not in (HOSTED, HTTP) and s not in self._times}
+                    unknown := {source for source in sources if not self._held.known(*source)}
                     - self._given_up
                 ):
                     self._changed.clear()
@@ -119,18 +113,23 @@ class Directory:
                 limits.times.append(entry.time_ns)
                 limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
                 return
-            if recorded is None or not isinstance(recorded.event, IntegrationCreated | IntegrationChanged):
+            if recorded is None:
                 return
-            key = (entity.organization, entity.id)
-            choice = _choice(recorded.event.decoder, recorded.event.settings.topic_prefix)
+            choice = self._held.apply(entity.organization, entity.id, recorded.event, entry.time_ns)
         except (Failure, ValidationError) as error:
             _log.error("an integration's event cannot be used", subject=entry.subject, error=str(error))
             return
-        self._times.setdefault(key, []).append(entry.time_ns)
-        self._choices.setdefault(key, []).append(choice)
-        self._uses_expressions |= uses_expression(choice.settings)
+        if choice is not None:
+            self._uses_expressions |= uses_expression(choice.settings)
+            self._look_late(entry, choice)
 
-
-def _choice(wanted: DecoderChoice, prefix: str | None) -> Choice:
-    decoder = decoders.get(wanted.name)
-    return Choice(decoder, decoder.Settings.model_validate(wanted.settings), prefix)
+    def _look_late(self, entry: Entry, choice: Choice) -> None:
+        """One that comes to know later than it holds: messages in between were read by the one before."""
+        late_ns = time.time_ns() - entry.time_ns
+        if self.complete.is_set() and late_ns > SETTLES_NS:
+            _log.warning(
+                "a change of decoder came late",
+                subject=entry.subject,
+                decoder=choice.origin.name,
+                late_ns=late_ns,
+            )

@@ -10,19 +10,22 @@ from datetime import UTC, datetime
 import asyncpg
 
 from contracts import subjects
+from contracts.decoders.model import Stateful
+from contracts.failures import Unprocessable
 from contracts.messages import stored
 from contracts.streams import MESSAGES
 from runtime.observe import span
 from runtime.pull import Entry
 from services.telemetry.checkpoints import Session
 from services.telemetry.dead_letters import DeadLetters
-from services.telemetry.decoding import Batch, is_hosted, project, unstorable
+from services.telemetry.decoding import Batch, is_hosted, project, stored_message, unstorable
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
 from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
 from services.telemetry.retained import new_ones
+from services.telemetry.states import Sender, States, sender_of
 from services.telemetry.writing import DaysOfMetrics, Rows
 
 _KNOWN = (
@@ -59,17 +62,35 @@ class MessagesProjection:
         self._partitions = partitions
         self._dictionaries = dictionaries or Dictionaries()
         self._days = DaysOfMetrics()
+        self._states = States()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
         # Commands to devices come along under other subjects (contracts.streams): nothing is made of them.
         entries = [entry for entry in entries if entry.subject.startswith(MESSAGES_PREFIX)]
         await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
         ahead = await self._directory.ahead(entries)
+        if self._directory.has_stateful:
+            await self._load_states(pool, entries, place)
         batch = Batch()
         for start in range(0, len(entries), SLICE):
-            project(entries[start : start + SLICE], self._directory.choose, batch, ahead)
+            part = entries[start : start + SLICE]
+            project(part, self._directory.choose, batch, ahead, self._states)
             await asyncio.sleep(0)
         return await self._ready(pool, batch, place)
+
+    async def _load_states(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> None:
+        wanted: dict[Sender, Stateful] = {}
+        for entry in entries:
+            with suppress(KeyError, ValueError, Unprocessable):  # its dead letter comes of itself
+                choice = self._directory.choose(*_source(entry), entry.time_ns)
+                if choice.stateful is None:
+                    continue
+                message = stored_message(entry)
+                sender = sender_of(choice, message.organization, message.source, message.topic)
+                if sender is not None:
+                    wanted[sender] = choice.stateful
+        if wanted:
+            await self._states.load(pool, wanted.items(), place, entries[0].sequence)
 
     async def prepare_unstorable(
         self, pool: asyncpg.Pool, entry: Entry, place: Checkpoint, why: str
@@ -102,6 +123,7 @@ class MessagesProjection:
         await self._dictionaries.learn(
             connection, devices, shapes, {row.organization for row in batch.messages}
         )
+        await self._dictionaries.learn_decoders(connection, {row.origin for row in batch.samples})
 
     async def write(self, connection: Session, ready: Ready) -> int:
         rows = ready.rows
@@ -114,16 +136,18 @@ class MessagesProjection:
             await rows.copy(connection, "messages")
         with span("UPDATE devices", rows=len(rows.seen)):
             await rows.update(connection)
+        await self._states.store(connection, ready.batch.learnt, rows.epoch)
         return len(rows.samples) + len(rows.messages)
 
     def committed(self, ready: Ready) -> None:
+        if ready.batch.learnt:
+            self._states.committed(ready.batch.learnt[-1].sequence)
         self._days.stored.update(ready.rows.new_days)
         if len(self._days.stored) > DaysOfMetrics.REMEMBERED_MAX:
             self._days.forget()
 
     def links(self, ready: Ready) -> list[str]:
         return ready.batch.links
-        await self._dictionaries.learn_decoders(connection, {row.origin for row in batch.samples})
 
     async def known(self, connection: Session, found: Found) -> bool | None:
         received = [
@@ -140,6 +164,7 @@ class MessagesProjection:
         self._dictionaries.forget()
         self._days.forget()
         self._partitions.forget()
+        self._states.forget()
 
 
 def _source(entry: Entry) -> tuple[str, str]:

@@ -81,12 +81,19 @@ class States:
 
     def __init__(self) -> None:
         self._held: dict[Sender, list[tuple[int, State]]] = {}  # by the sequence of what made each
+        self._in_hand: dict[
+            Sender, int
+        ] = {}  # the last batch that has messages of theirs, by its first sequence
 
     async def load(
         self, pool: asyncpg.Pool, wanted: Iterable[tuple[Sender, Stateful]], place: Checkpoint, first: int
     ) -> None:
         """What was known before `first`, the batch's first sequence, of senders that are not in memory."""
-        missing = {sender: decoder for sender, decoder in wanted if sender not in self._held}
+        missing = {}
+        for sender, decoder in wanted:
+            self._in_hand[sender] = first
+            if sender not in self._held:
+                missing[sender] = decoder
         if not missing:
             return
         senders = sorted(missing)
@@ -134,13 +141,19 @@ class States:
         for held in self._held.values():
             while len(held) > 1 and held[1][0] <= sequence:
                 del held[0]
+        self._in_hand = {sender: first for sender, first in self._in_hand.items() if first > sequence}
         if len(self._held) > SENDERS_MAX:
-            settled = [sender for sender, held in self._held.items() if held[-1][0] <= sequence]
+            settled = [
+                sender
+                for sender, held in self._held.items()
+                if held[-1][0] <= sequence and sender not in self._in_hand
+            ]
             for sender in settled[: len(self._held) - SENDERS_MAX // 2]:
                 del self._held[sender]
 
     def forget(self) -> None:
         self._held.clear()
+        self._in_hand.clear()
 
 
 def _changed(before: State, after: State) -> Iterable[tuple[str, Any]]:

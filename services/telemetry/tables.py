@@ -83,6 +83,14 @@ device_metrics = Table(
     Column("metric", Integer, primary_key=True),
     Column("day", Date, nullable=False),
 )
+decoders = Table(
+    "decoders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("settings_hash", Text, nullable=False),
+)
 samples = Table(
     "samples",
     metadata,
@@ -93,6 +101,7 @@ samples = Table(
     Column("epoch", SmallInteger, nullable=False),
     Column("position", SmallInteger, nullable=False),
     Column("flags", SmallInteger, nullable=False),
+    Column("decoder", Integer),
     Column("source", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("metrics", ARRAY(Integer), nullable=False),

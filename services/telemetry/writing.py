@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
+from contracts.decoders.choice import Origin
 from services.telemetry import copying, presence
 from services.telemetry.checkpoints import Session
 from services.telemetry.decoding import Batch, MessageRow, SampleRow
@@ -20,6 +21,7 @@ SAMPLE_COLUMNS = (
     "epoch",
     "position",
     "flags",
+    "decoder",
     "source",
     "topic",
     "metrics",
@@ -85,6 +87,8 @@ class Rows:
 
     def __init__(self, batch: Batch, dictionaries: Dictionaries, days: DaysOfMetrics, epoch: int) -> None:
         self._organizations = dictionaries.organizations
+        self._decoders = dictionaries.decoders
+        self.epoch = epoch
         self.seen: dict[int, Seen] = {}
         self.days: set[tuple[str, date]] = set()  # table and day of each row
         self.messages = [self._message(row, epoch) for row in batch.messages]
@@ -135,6 +139,8 @@ class Rows:
         made = []
         stored = days.stored
         latest = date.min
+        last_origin: Origin | None = None
+        decoder = 0
         for (
             time,
             sequence,
@@ -149,7 +155,10 @@ class Rows:
             others,
             units,
             _,
+            origin,
         ) in rows:
+            if origin is not last_origin:  # they come in runs
+                last_origin, decoder = origin, self._decoders[origin]
             organization = self._organizations[name]
             device = organization.devices[device_name]
             shape = organization.shapes[names]
@@ -172,6 +181,7 @@ class Rows:
                     epoch,
                     position,
                     flags,
+                    decoder,
                     copying.texts(source, topic),
                     shape.wire,
                     copying.doubles(numbers),

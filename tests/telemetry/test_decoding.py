@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from contracts.decoders import Decoded, Message
+from contracts.decoders import Decoded, Example, Message
+from contracts.decoders.choice import STANDARD, Choice
 from runtime.pull import Entry
 from services.telemetry import copying
-from services.telemetry.decoding import STANDARD, Batch, Choice, project
+from services.telemetry.decoding import Batch, project
 
 ORG = "org_abcdefgh12345678"
 
 
 class Crashing:
     name, version, Settings = "crashing", 7, type(STANDARD.settings)
+    description, example = "", Example("", b"")
 
     def decode(self, message: Message, settings: Any) -> Decoded:
         raise ZeroDivisionError(message.topic)
