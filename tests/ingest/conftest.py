@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 
 from contracts import messages, subjects, upcasts
 from contracts.activity import ActivityRecorded
+from contracts.broker_secrets import FIELDS
 from contracts.broker_settings import broker_settings
 from contracts.broker_topics import TopicFilter
 from contracts.calls import Call
@@ -28,7 +29,7 @@ from contracts.integrations import (
     IntegrationDeleted,
     ReadSecret,
 )
-from contracts.links import LinkCall
+from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged, LinkCall
 from contracts.messages import StoredMessage
 from deploy.local.nats import NatsServer
 from deploy.local.ports import LOOPBACK
@@ -72,6 +73,15 @@ class World:
     async def delete(self, id: str) -> None:
         await self._write(id, IntegrationDeleted())
 
+    async def pause(self, id: str) -> None:
+        await self._write(id, IntegrationPaused())
+
+    async def resume(self, id: str) -> None:
+        await self._write(id, IntegrationResumed())
+
+    async def watch(self, id: str, expected_interval_s: float | None) -> None:
+        await self._write(id, IntegrationWatchChanged(expected_interval_s=expected_interval_s))
+
     async def _append(
         self,
         id: str,
@@ -80,11 +90,11 @@ class World:
         topics: tuple[TopicFilter, ...],
         settings: dict[str, Any],
     ) -> None:
-        password = settings.pop("password", None)
         secrets = {}
-        if password is not None:
-            secrets = {"password": _random("ref_")}
-            self.passwords[secrets["password"]] = password
+        for field in FIELDS:
+            if (value := settings.pop(field, None)) is not None:
+                secrets[field] = _random("ref_")
+                self.passwords[secrets[field]] = value
         event = kind(
             name=id,
             settings=broker_settings(**{"host": LOOPBACK, "port": port, **settings}),
@@ -105,7 +115,7 @@ class World:
             asked = ReadSecret.model_validate_json(message.data)
             value = self.passwords.get(asked.reference)
             if value is not None:
-                await message.respond(b'{"ok":{"value":"%s"}}' % value.encode())
+                await message.respond(json.dumps({"ok": {"value": value}}).encode())
 
         await self._clients["credentials"].subscribe(READ_SECRET.subject, cb=answer)
 

@@ -38,6 +38,7 @@ class Mosquitto:
         self.port = free_port()
         self.websocket_port = free_port() if websocket else None
         self.tls_port = free_port() if certificates else None
+        self.wss_port = free_port() if certificates and websocket else None
         config = folder / "mosquitto.conf"
         config.write_text(
             "\n".join(self._config(folder, users, acl, certificates, client_certificates, settings))
@@ -56,10 +57,15 @@ class Mosquitto:
     def tls_url(self) -> str:
         return f"mqtts://localhost:{self.tls_port}"
 
+    @property
+    def wss_url(self) -> str:
+        return f"wss://localhost:{self.wss_port}/mqtt"
+
     def start(self) -> None:
         """Returns when every listener accepts."""
         self.process.start()
-        ports = [port for port in (self.port, self.websocket_port, self.tls_port) if port]
+        listeners = (self.port, self.websocket_port, self.tls_port, self.wss_port)
+        ports = [port for port in listeners if port]
         self.process.await_ready(lambda: all(map(accepts, ports)), timeout_s=10)
 
     def stop(self) -> None:
@@ -99,9 +105,14 @@ class Mosquitto:
         lines.append(f"listener {self.port} {LOOPBACK}")
         if self.websocket_port:
             lines += [f"listener {self.websocket_port}", "protocol websockets"]
-        if certificates:
+        encrypted = {f"{self.tls_port} {LOOPBACK}": "mqtt"} if certificates else {}
+        if self.wss_port:
+            encrypted[f"{self.wss_port}"] = "websockets"
+        for listener, kind in encrypted.items():
+            assert certificates
             lines += [
-                f"listener {self.tls_port} {LOOPBACK}",
+                f"listener {listener}",
+                f"protocol {kind}",
                 f"cafile {certificates.authority}",
                 f"certfile {certificates.server}",
                 f"keyfile {certificates.server_key}",
