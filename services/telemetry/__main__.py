@@ -25,7 +25,7 @@ from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.directory import Directory
 from services.telemetry.messages import MessagesProjection
 from services.telemetry.partitions import Partitions, housekeep
-from services.telemetry.projector import Projector
+from services.telemetry.projector import Projection, Projector
 from services.telemetry.queries import Queries
 from services.telemetry.rebuild import Rebuilder
 from services.telemetry.rebuild_calls import RebuildCalls
@@ -33,6 +33,7 @@ from services.telemetry.reconcile import reconcile, reconcile_once
 from services.telemetry.rereading import NoDeadLetters
 from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
+from services.telemetry.shadow import ShadowDictionaries
 
 NAME = "telemetry"
 
