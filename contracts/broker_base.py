@@ -15,7 +15,7 @@ Protocol = Literal["mqtt", "mqtts", "ws", "wss"]
 
 DEFAULT_PORTS: dict[Protocol, int] = {"mqtt": 1883, "mqtts": 8883, "ws": 9001, "wss": 443}
 WEBSOCKET_PATH = "/mqtt"
-CERTIFICATES_CHARS_MAX = 32_768  # some ten to twenty certificates: events hold them for ever
+CERTIFICATES_CHARS_MAX = 16_384  # some ten certificates: events hold them for ever
 
 _HOST = r"^[^\s/@\x00-\x1f]+$"
 Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=253, pattern=_HOST)]

@@ -122,16 +122,17 @@ def facts(pem: str) -> tuple[Read, ...]:
 
 def _blocks(pem: str, field: str) -> list[tuple[str, str]]:
     """Label and text of each block; what stands around them is commentary (RFC 7468 §2)."""
+    begun = pem.count("-----BEGIN ")
+    if begun > CERTIFICATES_MAX:
+        raise _invalid(f"it holds {begun} blocks, at most {CERTIFICATES_MAX} are taken", field)
     found = [(match.group(1), match.group(0)) for match in _BLOCK.finditer(pem)]
     if not found:
         detail = "this is not PEM: it begins with -----BEGIN …----- and ends with -----END …-----"
-        if "-----BEGIN " in pem:
+        if begun:
             detail = "it is cut off: the line -----END …----- is missing or another than -----BEGIN …-----"
         raise _invalid(detail, field)
-    if pem.count("-----BEGIN ") != len(found):
+    if begun != len(found):
         raise _invalid("a block is cut off: not every -----BEGIN …----- has its -----END …-----", field)
-    if len(found) > CERTIFICATES_MAX:
-        raise _invalid(f"it holds {len(found)} blocks, at most {CERTIFICATES_MAX} are taken", field)
     return found
 
 

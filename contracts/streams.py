@@ -83,7 +83,8 @@ REGISTRY = Stream(
     subjects=(subjects.REGISTRY_ALL,),
     writers=("credentials",),
     readers=("credentials", "ingest", "telemetry", "gateway"),
-    max_msg_size=64 * KIB,  # an event is settings, never data
+    # An event is settings, never data. The largest: an integration's certificates, topics and decoder.
+    max_msg_size=256 * KIB,
     immutable=True,  # it is the truth, for ever
 )
 
@@ -150,7 +151,14 @@ REPLICAS_BUCKET = "REPLICAS"
 LAST_USED_BUCKET = "LAST_USED"
 
 
-def _bucket(name: str, writers: tuple[str, ...], *, max_age: timedelta | None, max_bytes: int) -> Stream:
+def _bucket(
+    name: str,
+    writers: tuple[str, ...],
+    *,
+    max_age: timedelta | None,
+    max_bytes: int,
+    max_msg_size: int = 256 * KIB,
+) -> Stream:
     return Stream(
         name=f"KV_{name}",
         subjects=(f"$KV.{name}.>",),
@@ -158,14 +166,21 @@ def _bucket(name: str, writers: tuple[str, ...], *, max_age: timedelta | None, m
         readers=writers,
         max_age=max_age,
         max_bytes=max_bytes,
-        max_msg_size=256 * KIB,
+        max_msg_size=max_msg_size,
         max_msgs_per_subject=1,
     )
 
 
 SECRETS = _bucket(SECRETS_BUCKET, ("credentials",), max_age=None, max_bytes=1 * GIB)
-# A client that retries does so within the day.
-IDEMPOTENCY = _bucket(IDEMPOTENCY_BUCKET, ("credentials",), max_age=timedelta(hours=24), max_bytes=1 * GIB)
+# A client that retries does so within the day. The largest plan: an integration with all of its certificates and
+# topics, as event and as answer.
+IDEMPOTENCY = _bucket(
+    IDEMPOTENCY_BUCKET,
+    ("credentials",),
+    max_age=timedelta(hours=24),
+    max_bytes=1 * GIB,
+    max_msg_size=768 * KIB,
+)
 # Which ingest process owns which link: gone by itself when its owner dies.
 LEASES = _bucket(LEASES_BUCKET, ("ingest",), max_age=timedelta(seconds=10), max_bytes=64 * MIB)
 # Which ingest processes are alive: a replica that dies leaves its links within this time (ADR 16).

@@ -9,8 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from contracts import subjects
+from contracts.broker_base import CERTIFICATES_CHARS_MAX
 from contracts.broker_settings import broker_settings
-from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
+from contracts.broker_topics import DEFAULT_TOPICS, TOPICS_MAX, TopicFilter
 from contracts.failures import Failure
 from contracts.integrations import (
     ChangeIntegration,
@@ -380,3 +381,28 @@ async def test_a_decoder_that_cannot_be_made_is_not_saved(
         changed = DecoderChoice.model_validate(decoder)
         await change(replica, organization, view.id if id == "external" else id, decoder=changed)
     assert caught.value.field == field
+
+
+async def test_the_largest_settings_that_are_taken_are_stored_and_answered(replica: Replica) -> None:
+    authority = make_pair("authority", authority=True)
+    leaf = make_pair("leaf", issuer=authority)
+    settings = with_certificate(
+        leaf,
+        ca=authority.certificate.rjust(CERTIFICATES_CHARS_MAX),
+        client_certificate=(leaf.certificate + authority.certificate).rjust(CERTIFICATES_CHARS_MAX),
+    )
+    topics = tuple(TopicFilter(filter=f"{number:03}/" + "ü" * 510) for number in range(TOPICS_MAX))
+    organization = await replica.organization()
+    request = CreateIntegration(
+        organization=organization.id,
+        actor="k",
+        name="n" * 100,
+        settings=broker_settings(**settings),
+        secrets={"client_key": SecretStr(leaf.key)},
+        topics=topics,
+        decoder=DecoderChoice(name="custom", settings={}),
+        command_id=unique("c"),
+    )
+    view = await replica.integrations.create(request)
+    assert (view.settings, view.topics) == (request.settings, topics)
+    assert view == await replica.integrations.create(request)

@@ -29,6 +29,7 @@ from contracts.presets import PRESETS, Preset
 from services.gateway.bodies import Body
 from services.gateway.merge import changed_settings
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
+from services.gateway.settings import MESSAGE_BODY_BYTES_MAX
 from services.gateway.state import Backend
 
 
@@ -77,10 +78,12 @@ async def list_presets(caller: Caller) -> Page[Preset]:
 
 @post(
     "/v1/integrations",
+    request_max_body_size=MESSAGE_BODY_BYTES_MAX,
     opt={
         "failures": (
             "address.forbidden",
             "certificate.invalid",
+            "decoder.settings",
             "decoder.unknown",
             "filter.invalid",
             "name.taken",
@@ -119,11 +122,13 @@ async def get_integration(id: Id, gateway: Backend, caller: Caller) -> Integrati
 
 @patch(
     "/v1/integrations/{id:str}",
+    request_max_body_size=MESSAGE_BODY_BYTES_MAX,
     opt={
         "failures": (
             "integration.hosted",
             "address.forbidden",
             "certificate.invalid",
+            "decoder.settings",
             "decoder.unknown",
             "filter.invalid",
             "name.taken",
