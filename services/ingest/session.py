@@ -128,6 +128,10 @@ class Session:
             messages, others, self._rest, self._skip = frames.split(
                 self._rest + data, self._skip, five=self._five
             )
+            if others and not self._connected.done():
+                # A session that is taken up again: its first messages come in the CONNACK's own segment.
+                command, body = others.pop(0)
+                self._packet(command & 0xF0, body)
             if messages:
                 if not self._connected.done():
                     raise Malformed
