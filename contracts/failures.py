@@ -98,6 +98,8 @@ CODES: dict[str, Meaning] = {
     "conflict": Meaning(409, "Somebody else changed this at the same time"),
     "limit.reached": Meaning(429, "A limit is reached"),
     "rebuild.running": Meaning(409, "A rebuild is under way"),
+    "redecode.running": Meaning(409, "A redecode is under way"),
+    "redecode.ended": Meaning(409, "The redecode has ended"),
     # entities
     "organization.deleted": Meaning(409, "The organization is deleted"),
     "credential.exists": Meaning(409, "The credential exists already"),

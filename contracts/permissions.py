@@ -96,7 +96,12 @@ PLATFORM_USERS: dict[str, Permissions] = {
     ),
     "telemetry": _service(
         "telemetry",
-        publish=("deadletter.*.*", "activity.*.*", "query.credentials.all-connections"),
+        publish=(
+            "deadletter.*.*",
+            "activity.*.*",
+            "query.credentials.all-connections",
+            "command.credentials.end-redecode",
+        ),
         subscribe=("query.telemetry.*", "command.telemetry.*"),
     ),
     "provision": Permissions(

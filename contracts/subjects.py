@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from contracts.partition import partition
 
-EntityKind = Literal["organization", "api-key", "admin-key", "credential", "integration"]
+EntityKind = Literal["organization", "api-key", "admin-key", "credential", "integration", "redecode"]
 REGISTRY_ALL = "registry.>"
 MESSAGES_ALL = "message.>"
 ACTIVITY_ALL = "activity.>"

@@ -43,6 +43,7 @@ from contracts.organizations import (
     OrganizationCreated,
     OrganizationDeleted,
 )
+from contracts.redecode import RedecodeEnded, RedecodeOrdered
 
 _LATEST: tuple[type[Event], ...] = (
     ActivityRecorded,
@@ -75,6 +76,8 @@ _LATEST: tuple[type[Event], ...] = (
     OrganizationDeleted,
     OrganizationLimitsChanged,
     CredentialLimitsChanged,
+    RedecodeEnded,
+    RedecodeOrdered,
 )
 
 EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}

@@ -52,6 +52,7 @@ from services.credentials.mosquitto.presence import Presence
 from services.credentials.mosquitto.settings import MosquittoSettings
 from services.credentials.plans import Plans, context_of_plan
 from services.credentials.queries import Queries
+from services.credentials.redecode_handlers import RedecodeHandlers
 from services.credentials.refusals import Refusals
 from services.credentials.relayed import Relayed
 from services.credentials.retained import Retained
@@ -95,6 +96,7 @@ async def run() -> None:
             CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),
             LinkHandlers(commands, registry),
+            RedecodeHandlers(commands, registry),
             Queries(directory, last_use),
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),

@@ -30,6 +30,7 @@ from services.credentials.state import (
     HostedIntegration,
     Integration,
     Organization,
+    Redecode,
     StateT,
     evolve,
 )
@@ -107,6 +108,7 @@ class Directory:
         self.admin_keys = Table(AdminKey())
         self.credentials = Table(Credential())
         self.integrations = Table(Integration())
+        self.redecodes = Table(Redecode())
         self.hosted = Table(HostedIntegration())  # by organization: the id `hosted` is everybody's
         self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}
@@ -236,3 +238,5 @@ class Directory:
                 self.hosted.apply(entity._replace(id=entity.organization), recorded)
             case "integration":
                 self.integrations.apply(entity, recorded)
+            case "redecode":
+                self.redecodes.apply(entity, recorded)

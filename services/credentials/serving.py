@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts import credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
+from contracts.redecode import END_REDECODE, ORDER_REDECODE
 from runtime import rpc
 from runtime.service import Service
 from services.credentials.admin_key import AdminKeyHandlers
@@ -19,6 +20,7 @@ from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.limit_handlers import LimitHandlers
 from services.credentials.link_handlers import LinkHandlers
 from services.credentials.queries import Queries
+from services.credentials.redecode_handlers import RedecodeHandlers
 
 NAME = "credentials"
 
@@ -31,6 +33,7 @@ def serve_calls(
     certificate: CertificateHandlers,
     integration: IntegrationHandlers,
     link: LinkHandlers,
+    redecode: RedecodeHandlers,
     queries: Queries,
     history: Histories,
     admin_key: AdminKeyHandlers,
@@ -65,6 +68,8 @@ def serve_calls(
     rpc.serve(broker, links.PAUSE_INTEGRATION, link.pause, queue=NAME)
     rpc.serve(broker, links.RESUME_INTEGRATION, link.resume, queue=NAME)
     rpc.serve(broker, links.WATCH_INTEGRATION, link.watch, queue=NAME)
+    rpc.serve(broker, ORDER_REDECODE, redecode.order, queue=NAME)
+    rpc.serve(broker, END_REDECODE, redecode.end, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
     rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)

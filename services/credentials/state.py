@@ -37,6 +37,7 @@ from contracts.organizations import (
     OrganizationDeleted,
     Scope,
 )
+from contracts.redecode import RedecodeEnded, RedecodeOrdered
 
 Status = Literal["absent", "active", "ended"]
 STANDARD = DecoderChoice()
@@ -132,8 +133,15 @@ class HostedIntegration:
     decoder: DecoderChoice = STANDARD
 
 
-State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration
-StateT = TypeVar("StateT", Organization, ApiKey, AdminKey, Credential, Integration, HostedIntegration)
+@dataclass(frozen=True, slots=True)
+class Redecode:
+    status: Status = "absent"
+
+
+State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration | Redecode
+StateT = TypeVar(
+    "StateT", Organization, ApiKey, AdminKey, Credential, Integration, HostedIntegration, Redecode
+)
 
 
 def evolve(state: StateT, event: Event) -> StateT:
@@ -147,20 +155,32 @@ def evolve(state: StateT, event: Event) -> StateT:
             return ApiKey("active", event.name, event.scopes, event.verifier, event.hint, event.expires_at)
         case AdminKey(), AdminKeyRotated():
             return _rotated(state, event)
-        case Integration(), IntegrationCreated() | IntegrationChanged():
-            return _changed(state, event)
-        case Integration(), IntegrationPaused() | IntegrationResumed():
-            return replace(state, paused=isinstance(event, IntegrationPaused))
-        case Integration(), IntegrationWatchChanged(expected_interval_s=expected):
-            return replace(state, expected_interval_s=expected)
-        case Integration(), IntegrationDeleted():
-            return replace(state, status="ended", secrets=())
+        case Integration(), _:
+            return _integration(state, event)
         case HostedIntegration(), HostedIntegrationChanged(name=name, decoder=decoder):
             return HostedIntegration(name, decoder)
+        case Redecode(), RedecodeOrdered():
+            return Redecode("active")
+        case Redecode(), RedecodeEnded():
+            return Redecode("ended")
         case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):
             return replace(state, status="ended")
         case Credential(), _:
             return _credential(state, event)
+        case _:
+            return state
+
+
+def _integration(state: Integration, event: Event) -> Integration:
+    match event:
+        case IntegrationCreated() | IntegrationChanged():
+            return _changed(state, event)
+        case IntegrationPaused() | IntegrationResumed():
+            return replace(state, paused=isinstance(event, IntegrationPaused))
+        case IntegrationWatchChanged(expected_interval_s=expected):
+            return replace(state, expected_interval_s=expected)
+        case IntegrationDeleted():
+            return replace(state, status="ended", secrets=())
         case _:
             return state
 

@@ -23,15 +23,21 @@ PARTITIONED = {"samples": "time", "messages": "received_at", "activity": "time"}
 # Sums over all time: made anew only where the log goes back to its beginning.
 SUMS = ("credential_statistics", "credential_refusals")
 MODELS = (*(table for tables in TABLES.values() for table in tables), "device_metrics", *SUMS)
-# Numbers, which rows refer to; how far was read; jobs. `devices` stays, with its counters set from the shadow's.
+# Numbers, which rows refer to; how far was read; jobs; what decoders learnt. `devices` stays, and its counters are
+# set from the shadow's.
 KEPT = (
     "organizations",
     "metrics",
     "devices",
     "epochs",
     "checkpoints",
+    "decoders",
+    "decoder_states",  # as of each message: a rebuild finds what the log holds no longer, and writes the same again
+    "decoder_counters",
     "partition_floors",
     "rebuilds",
+    "redecodes",
+    "redecode_doubts",
     "alembic_version",
 )
 
