@@ -19,6 +19,7 @@ from contracts.broker_settings import (
 )
 from contracts.calls import Model
 
+CLIENT, AUTHORITY = "settings.tls.client_certificate", "settings.tls.ca"
 # Where a caller writes a secret.
 FIELDS: Mapping[str, str] = {
     "password": "settings.password",

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from contracts import pem
 from contracts.broker_base import Tls
+from contracts.broker_secrets import AUTHORITY, CLIENT
 from contracts.broker_settings import BrokerSettings
 from contracts.integrations import CertificateFacts, SettingsWarning
 
 EXPIRING = timedelta(days=30)
-CLIENT, AUTHORITY = "settings.tls.client_certificate", "settings.tls.ca"
 UNVERIFIED = "the broker's certificate is not verified: whoever stands between can read, change and send"
 
 

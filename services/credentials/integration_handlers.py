@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
 
-from contracts import subjects
+from contracts import broker_checks, subjects
 from contracts.calls import Nothing
 from contracts.decoders.choice import chosen
 from contracts.failures import Refused, Unprocessable
@@ -30,7 +30,7 @@ from contracts.integrations import (
     Secret,
 )
 from runtime.event_log import Append
-from services.credentials import broker_checks, integration_decider, views
+from services.credentials import integration_decider, views
 from services.credentials.commands import Commands, Draft, Prepare
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id

@@ -8,15 +8,17 @@ import httpx
 import pytest
 from pydantic_core import to_json
 
-from contracts import integrations
+from contracts import connection_test, integrations
 from contracts.broker_topics import check_topics, default_topics
 from contracts.presets import PRESETS, Preset
 from services.gateway.openapi.broker_examples import CERTIFICATE, KEY, VARIANTS
 from services.gateway.routes.integrations import IntegrationChange, NewIntegration
 from tests.gateway.peers import Peers
 from tests.gateway.problem_assertions import assert_problem
+from tests.support.pems import make_pair
 
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
+CLIENT = make_pair()
 PAIR = {"client_certificate": CERTIFICATE, "client_key": KEY}
 
 
@@ -207,3 +209,43 @@ async def test_the_hosted_ones_name_and_decoder_are_passed_on(alpha: httpx.Async
     assert (asked.id, asked.decoder.name, asked.settings) == ("hosted", "vmark", None)
     refused = await alpha.patch("/v1/integrations/hosted", json={"settings": {"host": "elsewhere"}})
     assert_problem(refused, "integration.hosted")
+
+
+@in_module_loop
+@pytest.mark.parametrize(
+    ("pair", "code", "field"),
+    [
+        ({"client_certificate": CLIENT.certificate}, "request.invalid", "settings.tls.client_key"),
+        (
+            {"client_certificate": CLIENT.certificate, "client_key": make_pair().key},
+            "certificate.invalid",
+            "settings.tls.client_key",
+        ),
+        (
+            {"client_certificate": CLIENT.key, "client_key": CLIENT.key},
+            "certificate.invalid",
+            "settings.tls.client_certificate",
+        ),
+    ],
+)
+async def test_a_connection_is_not_tested_with_a_certificate_that_cannot_be(
+    alpha: httpx.AsyncClient, peers: Peers, pair: dict[str, str], code: str, field: str
+) -> None:
+    settings = {"auth": "client_certificate", "host": "broker.example", "tls": pair}
+    answer = await alpha.post("/v1/integrations/test", json={"settings": settings})
+    assert_problem(answer, code, field)
+    assert CLIENT.key.splitlines()[1] not in answer.text
+    assert not [asked for asked in peers.asked if isinstance(asked, connection_test.TestConnection)]
+
+
+@in_module_loop
+async def test_a_connection_with_a_client_certificate_is_tested(
+    alpha: httpx.AsyncClient, peers: Peers
+) -> None:
+    tls = {"client_certificate": CLIENT.certificate, "client_key": CLIENT.key}
+    settings = {"auth": "client_certificate", "host": "broker.example", "tls": tls}
+    assert (await alpha.post("/v1/integrations/test", json={"settings": settings})).status_code == 200
+    asked = peers.last(connection_test.TestConnection)
+    assert {name: value.get_secret_value() for name, value in asked.secrets.items()} == {
+        "client_key": CLIENT.key
+    }

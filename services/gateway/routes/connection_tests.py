@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar import Request, Response, post
@@ -12,6 +13,7 @@ from litestar.response import Stream
 from pydantic import StringConstraints
 from pydantic_core import to_json
 
+from contracts.broker_checks import check_unsaved
 from contracts.broker_secrets import BrokerSettingsWithSecrets
 from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import check_publish, check_topics
@@ -23,6 +25,7 @@ from services.gateway.bodies import JSON, Body
 from services.gateway.parameters import Caller, Id
 from services.gateway.problems import problem
 from services.gateway.routes.integrations import secrets_of
+from services.gateway.settings import MESSAGE_BODY_BYTES_MAX
 from services.gateway.state import Backend, Gateway
 
 EVENTS = "text/event-stream"
@@ -70,7 +73,12 @@ class TestOfIntegration(Body):
     probe_topic: ProbeTopic | None = None
 
 
-@post("/v1/integrations/test", status_code=200, opt=_OPTIONS)
+@post(
+    "/v1/integrations/test",
+    status_code=200,
+    request_max_body_size=MESSAGE_BODY_BYTES_MAX,
+    opt={**_OPTIONS, "failures": ("certificate.invalid", *_OPTIONS["failures"])},
+)
 async def test_connection(
     data: JSONBody[ConnectionToTest], gateway: Backend, caller: Caller, request: Request[Any, Any, Any]
 ) -> Response[Any]:
@@ -79,13 +87,14 @@ async def test_connection(
     `Accept: text/event-stream` shows each step as it happens, and the result as the last event. Without it,
     a test that fails answers 502 with the code of the first step that failed, and all steps beside it.
     """
-    settings = data.settings.public()
+    settings, secrets = data.settings.public(), secrets_of(data.settings)
+    check_unsaved(settings, secrets, datetime.now(UTC))
     _check(settings, data.topics, data.probe_topic)
     command = TestConnection(
         organization=caller.organization,
         actor=caller.actor,
         settings=settings,
-        secrets=secrets_of(data.settings),
+        secrets=secrets,
         topics=data.topics,
         probe_topic=data.probe_topic,
     )

@@ -11,10 +11,9 @@ from pydantic import SecretStr
 
 from contracts import pem
 from contracts.broker_base import Tls
-from contracts.broker_secrets import FIELDS
+from contracts.broker_secrets import AUTHORITY, CLIENT, FIELDS, secrets_needed
 from contracts.broker_settings import BrokerSettings
 from contracts.failures import Refused
-from services.credentials.broker_facts import AUTHORITY, CLIENT
 
 AZURE_KEY_BYTES = range(16, 65)
 
@@ -54,6 +53,14 @@ def check(
         pem.check_authorities(authorities, now, AUTHORITY)
     if (shared := sent.get("shared_access_key")) is not None:
         _check_shared_access_key(shared.get_secret_value())
+
+
+def check_unsaved(settings: BrokerSettings, sent: Mapping[str, SecretStr], now: datetime) -> None:
+    """The same of settings that nothing is held for: all secrets that they need must be there."""
+    for name in secrets_needed(settings):
+        if name not in sent:
+            raise Refused("request.invalid", f"auth {settings.auth} needs it", field=FIELDS[name])
+    check(settings, sent, now)
 
 
 def _check_shared_access_key(key: str) -> None:
