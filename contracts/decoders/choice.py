@@ -7,11 +7,13 @@ import json
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from contracts.decoders import DEFAULT, get
 from contracts.decoders.model import Decoder, Stateful
 from contracts.envelope import Event
+from contracts.failures import Refused, Unprocessable
 from contracts.integrations import (
     HOSTED,
     DecoderChoice,
@@ -25,6 +27,8 @@ from contracts.subjects import HTTP
 # An event and a message of the same moment come by two ways. A change holds for what is stored so much later, so
 # that the same message gets the same decoder whenever it is read, by whichever replica.
 SETTLES_NS = 500_000_000
+DETAIL_CHARS_MAX = 2_000
+SETTINGS_BYTES_MAX = 32_768  # the log keeps them for ever
 
 
 class Origin(NamedTuple):
@@ -54,6 +58,28 @@ def chosen(wanted: DecoderChoice, prefix: str | None = None) -> Choice:
     origin = Origin(decoder.name, decoder.version, settings_hash(settings))
     stateful = held if isinstance(held, Stateful) else None
     return Choice(decoder, settings, prefix, origin=origin, stateful=stateful)
+
+
+def checked(wanted: DecoderChoice, prefix: str | None = None) -> Choice:
+    """For whoever asks: Refused, with the field that is wrong (`decoder.settings.time_zone`)."""
+    if len(to_json(wanted.settings)) > SETTINGS_BYTES_MAX:
+        detail = f"at most {SETTINGS_BYTES_MAX} bytes of JSON"
+        raise Refused("decoder.settings", detail, field="decoder.settings")
+    try:
+        return chosen(wanted, prefix)
+    except Unprocessable as failure:
+        raise Refused(failure.code, failure.detail, field=failure.field or "decoder.name") from None
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_context=False, include_url=False)
+        places = [".".join(["decoder.settings", *map(str, each["loc"])]) for each in found]
+        detail = "; ".join(f"`{place}`: {_words(each)}" for place, each in zip(places, found, strict=True))
+        raise Refused("decoder.settings", detail[:DETAIL_CHARS_MAX], field=places[0][:200]) from None
+
+
+def _words(found: Any) -> str:
+    if found["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def settings_hash(settings: BaseModel) -> str:

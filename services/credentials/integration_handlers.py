@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import SecretStr, ValidationError
-from pydantic_core import to_json
+from pydantic import SecretStr
 
 from contracts import broker_checks, subjects
 from contracts.calls import Nothing
-from contracts.decoders.choice import chosen
-from contracts.failures import Refused, Unprocessable
+from contracts.decoders.choice import checked
+from contracts.failures import Refused
 from contracts.integrations import (
     CHANGE_INTEGRATION,
     CREATE_INTEGRATION,
@@ -21,7 +20,6 @@ from contracts.integrations import (
     HOSTED,
     ChangeIntegration,
     CreateIntegration,
-    DecoderChoice,
     DeleteIntegration,
     IntegrationChanged,
     IntegrationCreated,
@@ -37,8 +35,6 @@ from services.credentials.ids import new_id
 from services.credentials.state import HostedIntegration, Integration, evolve
 from services.credentials.vault import Vault, new_references
 
-DECODER_SETTINGS_BYTES_MAX = 32_768  # the log keeps them for ever
-
 
 class IntegrationHandlers:
     def __init__(self, commands: Commands, registry: Registry, vault: Vault) -> None:
@@ -48,7 +44,7 @@ class IntegrationHandlers:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(self, request: CreateIntegration) -> IntegrationView:
-        _check_decoder(request.decoder)
+        checked(request.decoder)
 
         async def decide(now: datetime) -> Draft[IntegrationView]:
             await self._registry.require_organization(request.organization)
@@ -66,7 +62,7 @@ class IntegrationHandlers:
 
     async def change(self, request: ChangeIntegration) -> IntegrationView:
         if request.decoder is not None:
-            _check_decoder(request.decoder)
+            checked(request.decoder)
         if request.id == HOSTED:
             return await self._change_hosted(request)
         replaced: list[str] = []
@@ -171,20 +167,6 @@ class IntegrationHandlers:
         for id, other in names.items():
             if id != but and other.casefold() == name.casefold():
                 raise Refused("name.taken", f"an integration is named {other!r}", field="name")
-
-
-def _check_decoder(choice: DecoderChoice) -> None:
-    if len(to_json(choice.settings)) > DECODER_SETTINGS_BYTES_MAX:
-        detail = f"at most {DECODER_SETTINGS_BYTES_MAX} bytes of JSON"
-        raise Refused("decoder.settings", detail, field="decoder.settings")
-    try:
-        chosen(choice)
-    except Unprocessable as failure:
-        raise Refused(failure.code, failure.detail, field=failure.field or "decoder.name") from None
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_context=False, include_url=False)[0]
-        field = ".".join(map(str, ("decoder", "settings", *found["loc"])))
-        raise Refused("decoder.settings", found["msg"].removeprefix("Value error, "), field=field) from None
 
 
 def _refuse_hosted(request: DeleteIntegration) -> None:

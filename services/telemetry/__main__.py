@@ -9,6 +9,7 @@ from contracts import rebuild
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
+from contracts.decoder_previews import PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.organizations import PLATFORM
 from contracts.streams import COMMANDS
@@ -25,6 +26,7 @@ from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.directory import Directory
 from services.telemetry.messages import MessagesProjection
 from services.telemetry.partitions import Partitions, housekeep
+from services.telemetry.preview import Previews
 from services.telemetry.projector import Projection, Projector
 from services.telemetry.queries import Queries
 from services.telemetry.rebuild import Rebuilder
@@ -34,6 +36,7 @@ from services.telemetry.rereading import NoDeadLetters
 from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
 from services.telemetry.shadow import ShadowDictionaries
+from services.telemetry.states import forget_old as forget_states
 
 NAME = "telemetry"
 
@@ -95,6 +98,7 @@ async def run() -> None:
             "messages": settings.messages_days,
             "activity": settings.activity_days,
         }
+        service.task(forget_states(pool, settings.messages_days, settings.housekeeping_s), "old states")
         service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
 
         live: dict[str, Projector[Any]] = {"messages": messages, "activity": events, "commands": commands}
@@ -132,6 +136,7 @@ async def run() -> None:
             EventLog(bus.client, COMMANDS.name),
         )
         service.on_stop(answers.close)
+        rpc.serve(bus.broker, PREVIEW_DECODER, Previews(expressions).preview, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
