@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr
 
 from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import TOPICS_MAX, TopicFilter
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
 from contracts.organizations import List, Name
-from contracts.streams import PAYLOAD_BYTES_MAX
 
 HOSTED = "hosted"
 
@@ -148,28 +147,9 @@ class Secret(Model):
     value: SecretStr
 
 
-# commands to ingest
-class Publish(Request):
-    """`payload` is base64 here: bytes come through as they are."""
-
-    integration: str
-    topic: str
-    payload: Annotated[str, StringConstraints(max_length=PAYLOAD_BYTES_MAX * 4 // 3 + 4)]
-    qos: Literal[0, 1, 2] = 0
-    retain: bool = False
-
-
-class Published(Model):
-    """The broker's acknowledgement for QoS 1 and 2; for QoS 0, that it went out."""
-
-    acknowledged: bool
-    duration_ms: float
-
-
 CREATE_INTEGRATION = Call("command.credentials.create-integration", CreateIntegration, IntegrationView)
 CHANGE_INTEGRATION = Call("command.credentials.change-integration", ChangeIntegration, IntegrationView)
 DELETE_INTEGRATION = Call("command.credentials.delete-integration", DeleteIntegration, Nothing)
 LIST_INTEGRATIONS = Call("query.credentials.integrations", List, Page[IntegrationView])
 GET_INTEGRATION = Call("query.credentials.integration", GetIntegration, IntegrationView)
 READ_SECRET = Call("secret.credentials.read", ReadSecret, Secret)
-PUBLISH = Call("command.ingest.publish", Publish, Published, timeout_s=12.0)

@@ -47,6 +47,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("DELETE", "/v1/integrations/{id}"): ("manage_integrations",),
     ("POST", "/v1/integrations/{id}/test"): ("manage_integrations",),
     ("POST", "/v1/integrations/{id}/publish"): ("publish",),
+    ("POST", "/v1/integrations/{id}/publish/batch"): ("publish",),
     ("GET", "/v1/integrations/{id}/status"): ("read", "manage_integrations"),
     ("POST", "/v1/integrations/{id}/pause"): ("manage_integrations",),
     ("POST", "/v1/integrations/{id}/resume"): ("manage_integrations",),

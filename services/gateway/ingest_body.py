@@ -10,8 +10,8 @@ import msgspec
 from contracts.acl import may_publish
 from contracts.failures import Refused
 from contracts.organizations import Principal
+from services.gateway.payloads import check_size, from_base64
 from services.gateway.problems import FieldError, Invalid
-from services.gateway.routes.connections import check_size, from_base64
 from services.gateway.settings import LINES_MAX
 from services.gateway.topic_space import whole
 

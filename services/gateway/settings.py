@@ -66,6 +66,8 @@ BODY_BYTES_MAX = 64 * KIB
 """Of ordinary requests: 100 topics and 50 filters of full length fit."""
 MESSAGE_BODY_BYTES_MAX = 384 * KIB
 """Of requests that carry a payload: 256 KiB as base64, and what stands around it."""
+BATCH_BODY_BYTES_MAX = 1 * MIB
+"""Of a batch to publish: its topics and payloads have 640 KiB, so that it is one message on the bus."""
 LINES_BODY_BYTES_MAX = 4 * MIB
 """Of an NDJSON body: memory for some hundred of them at once is there."""
 CREDENTIALS_LINES_MAX = 10_000  # a fleet; more in several requests

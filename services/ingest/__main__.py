@@ -7,8 +7,13 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from contracts.connection_test import TEST_CONNECTION
-from contracts.integrations import PUBLISH
 from contracts.links import GET_STATUS
+from contracts.publishing import (
+    PUBLISH,
+    PUBLISH_BATCH,
+    PUBLISH_BATCH_TO_LINK,
+    PUBLISH_TO_LINK,
+)
 from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
@@ -23,7 +28,8 @@ from services.ingest.hosted_mosquitto import HOSTED_LINK, hosted_link
 from services.ingest.manager import Manager
 from services.ingest.network import Network
 from services.ingest.ownership import Ownership
-from services.ingest.publish import HostedConnection, Publisher
+from services.ingest.publish import Publisher
+from services.ingest.publish_hosted import HostedConnection
 from services.ingest.replicas import Replicas
 from services.ingest.routing import Routing
 from services.ingest.settings import Settings
@@ -85,7 +91,11 @@ async def run() -> None:
 
         tests = ConnectionTests(service.bus, manager, network)
         rpc.serve_with_steps(service.bus.broker, TEST_CONNECTION, tests.test, queue=NAME)
-        rpc.serve(service.bus.broker, PUBLISH, Publisher(manager, hosted, activity).publish, queue=NAME)
+        publisher = Publisher(manager, hosted, activity)
+        rpc.serve(service.bus.broker, PUBLISH, publisher.publish, queue=NAME)
+        rpc.serve(service.bus.broker, PUBLISH_BATCH, publisher.publish_batch, queue=NAME)
+        routing.serve(PUBLISH_TO_LINK, publisher.publish)
+        routing.serve(PUBLISH_BATCH_TO_LINK, publisher.publish_batch)
         await service.bus.broker.start()
         await service.run()
 

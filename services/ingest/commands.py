@@ -32,7 +32,7 @@ from services.ingest.commands_under_way import Tracked, UnderWay
 from services.ingest.lease import Lease
 from services.ingest.links import Key
 from services.ingest.manager import Manager
-from services.ingest.publish import HostedConnection
+from services.ingest.publish_hosted import HostedConnection
 from services.ingest.session import Session
 
 _log = log(part="commands")

@@ -1,77 +1,38 @@
-"""Publishing out, with QoS and retain: over a link's own connection, or to the hosted broker."""
+"""Publishing out, one message or many at once: over a link's own connection, or to the hosted broker."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import os
-import random
 import time
-from urllib.parse import urlsplit
+from collections import Counter
 
 from contracts.activity import ActivityRecorded
-from contracts.broker_settings import broker_settings
-from contracts.failures import Failure, Refused, Unavailable
-from contracts.integrations import Publish, Published
-from contracts.streams import PAYLOAD_BYTES_MAX
+from contracts.broker_topics import check_publish
+from contracts.failures import Failure, Unavailable
+from contracts.links import LinkRequest
+from contracts.publishing import (
+    BatchPublished,
+    Message,
+    Outcome,
+    Publish,
+    PublishBatch,
+    Published,
+    PublishFailure,
+)
 from contracts.subjects import HOSTED
-from contracts.topics import check_topic
 from runtime.activity import ActivityLog
-from runtime.observe import log
-from services.ingest import backoff, metrics
-from services.ingest.connecting import open_session
+from services.ingest import metrics
+from services.ingest.link import Link
 from services.ingest.links import Key
 from services.ingest.manager import Manager
-from services.ingest.network import Network
-from services.ingest.policy import ANYTHING
+from services.ingest.publish_hosted import HostedConnection, hosted_topic
 from services.ingest.session import Session
 
-_log = log(part="publish")
-KEEPALIVE_S = 30
-
-
-class HostedConnection:
-    """The platform's own MQTT client of the hosted broker; `run()` is its task and keeps it connected."""
-
-    def __init__(self, url: str, username: str, password: str) -> None:
-        address = urlsplit(url)
-        self._settings = broker_settings(
-            host=address.hostname or "127.0.0.1",
-            port=address.port or 1883,
-            username=username,
-            keepalive_s=KEEPALIVE_S,
-        )
-        self._secrets = {"password": password}
-        self._client_id = f"platform-ingest-{os.urandom(6).hex()}"
-        self.session: Session | None = None
-
-    async def run(self) -> None:
-        attempt = 0
-        while True:
-            try:
-                await self._connect()
-                attempt = 0
-            except Failure as failure:
-                _log.warning("the hosted broker is not connected", error=str(failure))
-                attempt += 1
-            # Its own machine, its own credentials: never slower than a few seconds.
-            await asyncio.sleep(backoff.delay(min(attempt, 3), refused=False, random=random.random))
-
-    async def _connect(self) -> None:
-        async with open_session(
-            Network(ANYTHING), self._settings, self._secrets, self._client_id, lambda _, __: None, clean=True
-        ) as session:
-            self.session = session
-            try:
-                reason = await session.ended
-            finally:
-                self.session = None
-        _log.warning("the hosted broker hung up", reason=reason)
+FAILURES_SAID = 10  # of a batch, one by one in its activity; the others are counted
 
 
 class Publisher:
-    """Answers PUBLISH; every outcome is in the activity."""
+    """Answers the calls of `contracts.publishing`; every outcome is in the activity."""
 
     def __init__(self, manager: Manager, hosted: HostedConnection, activity: ActivityLog) -> None:
         self._manager, self._hosted, self._activity = manager, hosted, activity
@@ -82,68 +43,105 @@ class Publisher:
         begun = time.monotonic()
         failed: Failure | None = None
         try:
-            payload = _payload(request.payload)
-            topic, session = self._address(request)
-            await session.publish(topic, payload, qos=request.qos, retain=request.retain)
+            remark = await self._send(request, request.message)
         except Failure as failure:
             failed = failure
             raise
         finally:
-            duration_ms = round((time.monotonic() - begun) * 1000, 1)
+            duration_ms = _since(begun)
             self._note(request, failed, duration_ms)
-        return Published(acknowledged=request.qos > 0, duration_ms=duration_ms)
+        return Published(acknowledged=request.message.qos > 0, remark=remark, duration_ms=duration_ms)
 
-    def _address(self, request: Publish) -> tuple[str, Session]:
+    async def publish_batch(self, request: PublishBatch) -> BatchPublished:
+        """Written in their order, without waiting for each other; what fails is told of each by itself.
+
+        Raises Unavailable("link.down") where there is no connection at all.
+        """
+        begun = time.monotonic()
+        self._session(request)
+        sending = [asyncio.create_task(self._outcome(request, message)) for message in request.messages]
+        outcomes = tuple(await asyncio.gather(*sending))
+        duration_ms = _since(begun)
+        self._note_batch(request, outcomes, duration_ms)
+        return BatchPublished(outcomes=outcomes, duration_ms=duration_ms)
+
+    async def _outcome(self, request: PublishBatch, message: Message) -> Outcome:
+        try:
+            remark = await self._send(request, message)
+        except Failure as failure:
+            said = PublishFailure(code=failure.code, detail=failure.detail, field=failure.field)
+            return Outcome(failure=said)
+        return Outcome(acknowledged=message.qos > 0, remark=remark)
+
+    async def _send(self, request: LinkRequest, message: Message) -> str | None:
+        """What the broker remarked. Nothing is awaited before it is written: order is kept."""
+        payload = message.payload_bytes()
+        link = self._link(request)
         if request.integration == HOSTED:
-            topic, session = hosted_topic(request.organization, request.topic), self._hosted.session
+            topic = hosted_topic(request.organization, message.topic)
         else:
-            check_topic(request.topic, hosted=False)
-            link = self._manager.link(Key(request.organization, request.integration))
-            topic, session = request.topic, link.session if link else None
+            topic = message.topic
+            if link is not None:
+                check_publish(link.wanted.settings, topic, message.qos)
+        session = self._session(request)
+        remark = await session.publish(topic, payload, qos=message.qos, retain=message.retain)
+        if link is not None:
+            link.flow.tally.sent(time.time())
+        return remark
+
+    def _link(self, request: LinkRequest) -> Link | None:
+        if request.integration == HOSTED:
+            return None
+        return self._manager.link(Key(request.organization, request.integration))
+
+    def _session(self, request: LinkRequest) -> Session:
+        link = self._link(request)
+        session = self._hosted.session if request.integration == HOSTED else link.session if link else None
         if session is None:
             raise Unavailable("link.down", "the integration is not connected to its broker at the moment")
-        return topic, session
+        return session
 
     def _note(self, request: Publish, failed: Failure | None, duration_ms: float) -> None:
         metrics.published.add(1, {"outcome": failed.code if failed else "ok"})
+        message = request.message
         event = ActivityRecorded(
             kind="publish.failed" if failed else "publish.ok",
             status="failed" if failed else "ok",
-            summary=f"{request.topic}: {failed.detail}" if failed else request.topic,
+            summary=f"{message.topic}: {failed.detail}" if failed else message.topic,
             subject=f"integration:{request.integration}",
             reason=failed.code if failed else None,
             duration_ms=duration_ms,
-            details={"qos": request.qos, "retain": request.retain},
+            details={"qos": message.qos, "retain": message.retain},
+        )
+        self._activity.note(request.organization, event, request.actor)
+
+    def _note_batch(self, request: PublishBatch, outcomes: tuple[Outcome, ...], duration_ms: float) -> None:
+        failures = [
+            (message.topic, outcome.failure)
+            for message, outcome in zip(request.messages, outcomes, strict=True)
+            if outcome.failure is not None
+        ]
+        counts = Counter(failure.code for _, failure in failures)
+        for outcome in outcomes:
+            metrics.published.add(1, {"outcome": outcome.failure.code if outcome.failure else "ok"})
+        event = ActivityRecorded(
+            kind="publish.failed" if failures else "publish.ok",
+            status="failed" if failures else "ok",
+            summary=f"{len(outcomes)} messages, {len(failures)} failed",
+            subject=f"integration:{request.integration}",
+            reason=counts.most_common(1)[0][0] if counts else None,
+            duration_ms=duration_ms,
+            details={
+                "messages": len(outcomes),
+                "failed": dict(counts),
+                "failures": [
+                    {"topic": topic[:256], "code": failure.code, "detail": failure.detail[:256]}
+                    for topic, failure in failures[:FAILURES_SAID]
+                ],
+            },
         )
         self._activity.note(request.organization, event, request.actor)
 
 
-def hosted_topic(organization: str, topic: str) -> str:
-    """The topic on the hosted broker; `commands/d1/x` stands for the organization's own. Never another's."""
-    if topic.startswith(("devices/", "commands/")):
-        topic = f"{organization}/{topic}"
-    check_topic(topic)
-    levels = topic.split("/")
-    if levels[0] != organization or levels[1:2] not in (["devices"], ["commands"]):
-        raise Refused(
-            "topic.forbidden", f"topics here begin with {organization}/devices/ or {organization}/commands/"
-        )
-    # `devices/<device>` alone is in no log (its subject has too few tokens): it would be nobody's message.
-    least = 4 if levels[1] == "devices" else 3
-    if len(levels) < least or not levels[2]:
-        raise Refused(
-            "topic.invalid", "after `devices` come a device and a channel, after `commands` a device"
-        )
-    return topic
-
-
-def _payload(text: str) -> bytes:
-    try:
-        payload = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Refused("request.invalid", "the payload is no base64", field="payload") from error
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise Refused(
-            "payload.too_large", f"a payload has at most {PAYLOAD_BYTES_MAX} bytes", field="payload"
-        )
-    return payload
+def _since(begun: float) -> float:
+    return round((time.monotonic() - begun) * 1000, 1)

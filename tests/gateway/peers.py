@@ -22,6 +22,7 @@ from contracts import (
     limits,
     links,
     organizations,
+    publishing,
     rebuild,
     telemetry,
 )
@@ -351,6 +352,22 @@ def _command(request: device_commands.GetDeviceCommand) -> device_commands.Devic
     )
 
 
+def _published(_: publishing.Publish) -> publishing.Published:
+    return publishing.Published(acknowledged=True, duration_ms=2.0)
+
+
+def _batch_published(request: publishing.PublishBatch) -> publishing.BatchPublished:
+    """The broker refuses what is for `refused`."""
+    refused = publishing.PublishFailure(code="broker.refused", detail="Not authorized")
+    outcomes = [
+        publishing.Outcome(failure=refused)
+        if message.topic.endswith("refused")
+        else publishing.Outcome(acknowledged=message.qos > 0)
+        for message in request.messages
+    ]
+    return publishing.BatchPublished(outcomes=tuple(outcomes), duration_ms=2.0)
+
+
 def _empty(page: Any) -> Callable[[Any], Any]:
     return lambda _: page(items=[], next_cursor=None)
 
@@ -472,9 +489,12 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     device_commands.GET_DEVICE_COMMAND: _command,
 }
 _INGEST: dict[Call[Any, Any], Callable[[Any], Any]] = {
-    integrations.PUBLISH: lambda _: integrations.Published(acknowledged=True, duration_ms=2.0),
+    publishing.PUBLISH: _published,
+    publishing.PUBLISH_BATCH: _batch_published,
 }
 _LINKS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    publishing.PUBLISH_TO_LINK.at(ALPHA, "int_1"): _published,
+    publishing.PUBLISH_BATCH_TO_LINK.at(ALPHA, "int_1"): _batch_published,
     links.GET_STATUS.at(ALPHA, "int_1"): lambda _: links.LinkStatus(
         integration_id="int_1", state="up", since=NOW, owner="ingest-1"
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts import credentials, integrations, organizations, telemetry
+from contracts import credentials, integrations, organizations, publishing, telemetry
 from contracts.failures import Refused, Unavailable
 from contracts.organizations import PLATFORM
 from tests.gateway.peers import ALPHA, BETA, CREDENTIAL, KEYS, Peers
@@ -195,7 +195,7 @@ async def test_publish_takes_any_payload(
     published = await alpha.post("/v1/integrations/hosted/publish", json=body)
     assert published.status_code == 200
     assert published.json()["acknowledged"] is True
-    asked = peers.last(integrations.Publish)
+    asked = peers.last(publishing.Publish).message
     assert base64.b64decode(asked.payload) == bytes_out
     assert (asked.topic, asked.qos, asked.retain) == (f"{ALPHA}/commands/d1/set", 1, True)
 
@@ -205,7 +205,7 @@ async def test_publish_to_an_own_broker_leaves_the_topic_as_it_is(
 ) -> None:
     body = {"topic": "plant/line 1", "payload": 1}
     assert (await alpha.post("/v1/integrations/int_1/publish", json=body)).status_code == 200
-    assert peers.last(integrations.Publish).topic == "plant/line 1"
+    assert peers.last(publishing.Publish).message.topic == "plant/line 1"
 
 
 @pytest.mark.parametrize("topic", ["a/#", "a/+", "", "a\0", "a*", "a>"])
@@ -227,7 +227,10 @@ async def test_publish_refuses_another_tenants_topic_and_a_large_payload(alpha: 
 
 
 async def test_a_broker_that_is_away_is_a_502(alpha: httpx.AsyncClient, peers: Peers) -> None:
-    peers.refuse(integrations.PUBLISH, Unavailable("link.down", "not connected since 18:00", step="tcp"))
+    peers.refuse(
+        publishing.PUBLISH_TO_LINK.at(ALPHA, "int_1"),
+        Unavailable("link.down", "not connected since 18:00", step="tcp"),
+    )
     response = await alpha.post("/v1/integrations/int_1/publish", json={"topic": "a", "payload": 1})
     assert assert_problem(response, "link.down")["step"] == "tcp"
 

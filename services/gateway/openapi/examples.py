@@ -248,7 +248,30 @@ EXAMPLES: dict[str, Any] = {
         "qos": 1,
         "retain": False,
     },
-    "Published": {"acknowledged": True, "duration_ms": 4.2},
+    "Published": {"acknowledged": True, "remark": None, "duration_ms": 4.2},
+    "MessagesToPublish": {
+        "messages": [
+            {"topic": "commands/boiler-7/set", "payload": {"target": 65}, "qos": 1},
+            {"topic": "commands/boiler-8/set", "payload_base64": "AEE=", "qos": 1, "retain": True},
+        ]
+    },
+    "PublishResults": {
+        "published": 1,
+        "failed": 1,
+        "results": [
+            {"acknowledged": True, "remark": "No matching subscribers"},
+            {
+                "error": {
+                    "type": "/problems/broker.refused",
+                    "title": "The broker refused",
+                    "status": 502,
+                    "detail": "the broker refused it: Not authorized",
+                    "code": "broker.refused",
+                }
+            },
+        ],
+        "duration_ms": 12.6,
+    },
     "IngestMessage": {
         "topic": "devices/boiler-7/telemetry",
         "payload": {"temperature": 64.8, "pressure": 1.4},
