@@ -35,7 +35,7 @@ class Wanted:
     @property
     def client_id(self) -> str:
         """Stable: the broker keeps the session by it."""
-        return self.settings.client_id or self.key.integration
+        return self.settings.fixed_client_id or self.key.integration
 
     def same_connection(self, other: Wanted) -> bool:
         """Whether a connection made for `other` serves this one too."""
