@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import nats.errors
@@ -26,6 +27,10 @@ MESSAGE_ID = "Nats-Msg-Id"
 BATCH_MESSAGES_MAX = 500  # the server takes 1,000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 RETRY_S = 0.25
+# The stream forgets ids after its duplicate window of 120 s: what is in doubt for longer is looked for first.
+READ_BACK_AFTER_S = 90.0
+READ_BACK_MESSAGES = 1000
+CLOCKS_APART_S = 60.0  # ours and the server's
 
 
 class Stored(NamedTuple):
@@ -42,7 +47,7 @@ OnStored = Callable[[Stored | None], None]
 class Write:
     """A message on its way."""
 
-    __slots__ = ("cancelled", "condition", "data", "left", "lines", "on_stored", "subject")
+    __slots__ = ("cancelled", "condition", "data", "in_doubt_since", "left", "lines", "on_stored", "subject")
 
     def __init__(
         self, subject: str, lines: str, data: bytes, on_stored: OnStored | None, condition: str
@@ -50,6 +55,7 @@ class Write:
         self.subject, self.lines, self.data, self.on_stored = subject, lines, data, on_stored
         self.condition = condition
         self.cancelled = self.left = False
+        self.in_doubt_since: float | None = None  # sent, and not answered; by the loop's clock
 
     def cancel(self) -> bool:
         """Takes it back; False where it has left already, and its outcome will be told."""
@@ -68,14 +74,23 @@ class LogWriter:
         queue_bytes_max: int = 64 * 1024 * 1024,
         ack_timeout_s: float = 5.0,
         linger_s: float = 0.0,
+        stream: str | None = None,
+        read_back_after_s: float = READ_BACK_AFTER_S,
     ) -> None:
-        """`linger_s`: how long the first message of a batch waits for others; each batch has a cost of its own."""
+        """`linger_s`: how long the first message of a batch waits for others; each batch has a cost of its own.
+
+        `stream`: what this client may read, to look there for messages in doubt after a long outage; None: such
+        a message may be stored twice.
+        """
         self._client = client
         self._queue: deque[Write] = deque()
         self._bytes = 0
         self._messages_max, self._bytes_max = queue_messages_max, queue_bytes_max
         self._ack_timeout_s, self._linger_s = ack_timeout_s, linger_s
         self._wake = asyncio.Event()
+        self._stream, self._read_back_after_s = stream, read_back_after_s
+        self._last = 0  # the sequence that we heard last
+        self._found: dict[str, dict[str, int]] = {}  # by subject: what was read back, sequence by id
 
     def write(self, subject: str, headers: dict[str, str], data: bytes) -> asyncio.Future[Stored]:
         """Resolves when the stream has stored the message.
@@ -156,26 +171,33 @@ class LogWriter:
                     _log.warning("batch refused", error=str(error), messages=len(batch))
             except Unavailable as error:
                 _log.warning("log does not answer", error=error.detail, messages=len(batch))
+                for write in batch:
+                    self._doubt(write)
                 await asyncio.sleep(RETRY_S)
             else:
                 return
         # After a doubtful try: one by one, each told apart by its id.
         for write in batch:
             await self._store(write)
+        self._found.clear()
 
     async def _store(self, write: Write) -> None:
         while True:
             try:
+                if (sequence := await self._read_back(write)) is not None:
+                    self._tell(write, Stored(sequence, True))
+                    return
                 answer = await self._request(write, write.lines + write.condition)
             except ApiError as error:
                 _log.error("message refused", error=str(error), subject=write.subject)
-                _tell(write, None)
+                self._tell(write, None)
                 return
             except Unavailable as error:
                 _log.warning("log does not answer", error=error.detail, messages=1)
+                self._doubt(write)
                 await asyncio.sleep(RETRY_S)
             else:
-                _tell(write, Stored(int(answer["seq"]), bool(answer.get("duplicate"))))
+                self._tell(write, Stored(int(answer["seq"]), bool(answer.get("duplicate"))))
                 return
 
     async def _commit_batch(self, batch: list[Write]) -> None:
@@ -203,7 +225,7 @@ class LogWriter:
         answer = await self._request(last, f"{lines(last, len(batch))}{BATCH_COMMIT}: 1\r\n")
         first = int(answer["seq"]) - len(batch) + 1
         for offset, write in enumerate(batch):
-            _tell(write, Stored(first + offset, False))
+            self._tell(write, Stored(first + offset, False))
 
     async def _request(self, write: Write, lines: str) -> dict[str, Any]:
         headers = fast_parser.headers(f"NATS/1.0\r\n{lines}".encode())
@@ -211,7 +233,49 @@ class LogWriter:
             self._client, write.subject, write.data, headers=headers, timeout_s=self._ack_timeout_s
         )
 
+    def _doubt(self, write: Write) -> None:
+        if write.in_doubt_since is None:
+            write.in_doubt_since = asyncio.get_running_loop().time()
+        self._found.clear()
 
-def _tell(write: Write, stored: Stored | None) -> None:
-    if write.on_stored is not None:
-        write.on_stored(stored)
+    async def _read_back(self, write: Write) -> int | None:
+        """Where a message stands that has been in doubt for long, None where it need not be looked for or does
+        not stand. One that arrives after this look is told by its id: the window begins when it arrives.
+
+        Raises Unavailable.
+        """
+        since, now = write.in_doubt_since, asyncio.get_running_loop().time()
+        if self._stream is None or since is None or now - since < self._read_back_after_s:
+            return None
+        if write.subject not in self._found:
+            self._found[write.subject] = await self._ids(write.subject, now - since)
+        write.in_doubt_since = None
+        return self._found[write.subject].get(_id(write.lines))
+
+    async def _ids(self, subject: str, age_s: float) -> dict[str, int]:
+        """Of all messages of a subject since what we heard last, or since that age where we never heard."""
+        assert self._stream is not None
+        found: dict[str, int] = {}
+        query: dict[str, Any] = {"next_by_subj": subject, "batch": READ_BACK_MESSAGES}
+        if self._last:
+            query["seq"] = self._last + 1
+        else:
+            query["start_time"] = (datetime.now(UTC) - timedelta(seconds=age_s + CLOCKS_APART_S)).isoformat()
+        while messages := await jetstream.direct_batch(self._client, self._stream, query):
+            for message in messages:
+                headers = message.headers or {}
+                found[headers.get(MESSAGE_ID, "")] = int(headers["Nats-Sequence"])
+            query.pop("start_time", None)
+            query["seq"] = max(found.values()) + 1
+        return found
+
+    def _tell(self, write: Write, stored: Stored | None) -> None:
+        if stored is not None and stored.sequence > self._last:
+            self._last = stored.sequence
+        if write.on_stored is not None:
+            write.on_stored(stored)
+
+
+def _id(lines: str) -> str:
+    _, _, rest = lines.partition(f"{MESSAGE_ID}: ")
+    return rest.partition("\r")[0]

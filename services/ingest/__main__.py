@@ -14,6 +14,7 @@ from contracts.publishing import (
     PUBLISH_BATCH_TO_LINK,
     PUBLISH_TO_LINK,
 )
+from contracts.streams import MESSAGES
 from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
@@ -49,7 +50,7 @@ async def run() -> None:
         replicas = Replicas(client)
         ownership = Ownership(client, replicas)
 
-        hosted_writer = LogWriter(client, queue_messages_max=settings.qos0_waiting_max)
+        hosted_writer = LogWriter(client, queue_messages_max=settings.qos0_waiting_max, stream=MESSAGES.name)
         service.task(hosted_writer.run(), "hosted writer")
         if settings.hosted_broker == "nats":
             await open_devices(service, settings, HostedQos0(hosted_writer, drops))
@@ -60,7 +61,7 @@ async def run() -> None:
         # Names are resolved in threads: a slow name server must not hold up all links.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="resolver"))
         network = Network(settings.policy)
-        writer = LogWriter(client)
+        writer = LogWriter(client, stream=MESSAGES.name)
         service.task(writer.run(), "link writer")
         service.task(replicas.run(), "replicas")
         service.task(ownership.run(), "ownership")
