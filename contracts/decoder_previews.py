@@ -14,6 +14,7 @@ from contracts.telemetry import Value
 from contracts.topics import TOPIC_BYTES_MAX
 
 READINGS_SHOWN = 200
+EARLIER_CHARS_MAX = 64 * 1024
 PRECEDING_MAX = 5  # with 64 KiB each, and the payload, below what the bus takes in one message
 
 Base64 = Annotated[str, StringConstraints(max_length=PAYLOAD_BYTES_MAX * 4 // 3 + 4)]
@@ -22,7 +23,7 @@ Topic = Annotated[str, StringConstraints(min_length=1, max_length=TOPIC_BYTES_MA
 
 class Earlier(Model):
     topic: Topic
-    payload: Annotated[str, StringConstraints(max_length=64 * 1024)]  # base64
+    payload: Annotated[str, StringConstraints(max_length=EARLIER_CHARS_MAX)]  # base64
 
 
 class PreviewDecoder(Model):

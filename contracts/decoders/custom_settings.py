@@ -109,7 +109,12 @@ class CustomSettings(DecoderSettings):
     ] = {}
     units: Annotated[
         dict[Metric, Unit],
-        Field(title="Units", examples=[{"temperature": "°C"}], max_length=METRICS_MAX),
+        Field(
+            title="Units",
+            description="The unit of a metric, by the name that it has here.",
+            examples=[{"temperature": "°C"}],
+            max_length=METRICS_MAX,
+        ),
     ] = {}
     scale: Annotated[
         dict[Metric, Number],
@@ -141,7 +146,13 @@ class CustomSettings(DecoderSettings):
     ] = True
     expression: Annotated[
         Expression | None,
-        Field(title="Expression", description="Where paths do not reach; it takes the place of all of them."),
+        Field(
+            title="Expression",
+            description="Where paths do not reach; it takes the place of all of them.",
+            examples=[
+                {"language": "jmespath", "source": "{device_id: payload.sn, readings: payload.values}"}
+            ],
+        ),
     ] = None
 
     @model_validator(mode="after")

@@ -38,6 +38,8 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/credentials/{id}/revoke"): ("manage_credentials",),
     ("POST", "/v1/credentials/{id}/certificate"): ("manage_credentials",),
     ("DELETE", "/v1/credentials/{id}/certificate"): ("manage_credentials",),
+    ("GET", "/v1/decoders"): ("read", "manage_integrations"),
+    ("POST", "/v1/decoders/preview"): ("manage_integrations",),
     ("GET", "/v1/integrations"): ("read", "manage_integrations"),
     ("GET", "/v1/integrations/presets"): ("read", "manage_integrations"),
     ("POST", "/v1/integrations"): ("manage_integrations",),

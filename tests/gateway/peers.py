@@ -16,6 +16,7 @@ from contracts import (
     connection_test,
     connections,
     credentials,
+    decoder_previews,
     device_commands,
     integrations,
     key_rotation,
@@ -461,6 +462,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     links.WATCH_INTEGRATION: _integration,
 }
 _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    decoder_previews.PREVIEW_DECODER: lambda _: decoder_previews.DecoderPreview(outcome="nothing"),
     rebuild.START_REBUILD: _rebuild,
     rebuild.GET_REBUILD: lambda r: rebuild.RebuildState(rebuild=_rebuild(r)),
     rebuild.CANCEL_REBUILD: _rebuild,

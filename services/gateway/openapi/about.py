@@ -29,6 +29,7 @@ TAGS = {
     "credentials": "What a device connects with.",
     "limits": "How much may be done, and how much is.",
     "integrations": "The hosted broker, and brokers of your own.",
+    "decoders": "How messages are read.",
     "ingest": "Messages by HTTP.",
     "devices": "Who has been heard.",
     "telemetry": "What was measured.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETTINGS, WARNINGS
+from services.gateway.openapi.decoder_examples import DECODER_EXAMPLES
 from services.gateway.openapi.link_examples import LINK_STATUS
 
 _ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
@@ -364,6 +365,7 @@ EXAMPLES: dict[str, Any] = {
         "duration_ms": None,
         "details": {},
     },
+    **DECODER_EXAMPLES,
 }
 
 STREAM = """retry: 1200
