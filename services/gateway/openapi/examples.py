@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETTINGS, WARNINGS
+from services.gateway.openapi.dead_letter_examples import DEAD_LETTER_EXAMPLES
 from services.gateway.openapi.decoder_examples import DECODER_EXAMPLES
 from services.gateway.openapi.link_examples import LINK_STATUS
 
@@ -98,12 +99,15 @@ _REBUILD = {
     "comparison": {"samples": {"rows": 11000000, "rows_anew": 11000000, "equal": True}},
     "error": None,
 }
+
+
 def page(item: Any) -> dict[str, Any]:
     """A page of a list, with one item."""
     return {"items": [item], "next_cursor": None}
 
 
 EXAMPLES: dict[str, Any] = {
+    **DEAD_LETTER_EXAMPLES,
     "NewOrganization": {"name": "Acme"},
     "OrganizationIssued": {
         "id": _ORGANIZATION,
@@ -119,8 +123,6 @@ EXAMPLES: dict[str, Any] = {
         "unreadable": 0,
         "running": False,
     },
-    "AdminKeyRotation": {"grace_seconds": 3600},
-    "AdminKeySecret": {
     "Rebuild": _REBUILD,
     "RebuildState": {"rebuild": {**_REBUILD, "state": "reading", "finished_at": None, "comparison": None}},
     "Logs": {
@@ -146,6 +148,8 @@ EXAMPLES: dict[str, Any] = {
             }
         ]
     },
+    "AdminKeyRotation": {"grace_seconds": 3600},
+    "AdminKeySecret": {
         "secret": "hmq_admin_…",
         "hint": "hmq_admin_4jTm",
         "previous_until": "2026-11-21T19:00:00Z",
@@ -250,6 +254,20 @@ EXAMPLES: dict[str, Any] = {
         "retain": False,
     },
     "Published": {"acknowledged": True, "remark": None, "duration_ms": 4.2},
+    "SubscriptionToAdd": {"filter": "devices/+/events", "qos": 1},
+    "SubscriptionView": {
+        "filter": "devices/+/telemetry",
+        "qos": 2,
+        "state": "granted",
+        "granted_qos": 1,
+        "reason": None,
+        "since": _CREATED,
+        "messages": 40312,
+        "last_message_at": "2026-11-21T18:05:12.345Z",
+    },
+    "Subscriptions": {
+        "items": [{"filter": "devices/+/events", "qos": 1, "state": "refused", "reason": "Not authorized"}]
+    },
     "MessagesToPublish": {
         "messages": [
             {"topic": "commands/boiler-7/set", "payload": {"target": 65}, "qos": 1},
