@@ -13,6 +13,16 @@ from pydantic import Discriminator, Tag, TypeAdapter, field_validator
 from contracts.broker_base import Broker, Tls, Username, with_client_certificate, without_client_certificate
 from contracts.broker_providers import AwsIotSettings, AzureIotSettings
 
+__all__ = [
+    "AwsIotSettings",
+    "AzureIotSettings",
+    "BrokerSettings",
+    "CertificateSettings",
+    "OpenSettings",
+    "PasswordSettings",
+    "broker_settings",
+]
+
 
 class OpenSettings(Broker):
     """A broker that asks for nothing."""

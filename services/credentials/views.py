@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from contracts.broker_topics import TopicFilter
+from contracts.broker_topics import TopicFilter, default_topics
 from contracts.credentials import CertificateView, CredentialView, SecretView
 from contracts.integrations import HOSTED, IntegrationView
 from contracts.organizations import ApiKeyView, OrganizationView
@@ -80,7 +80,7 @@ def integration_view(id: str, created_at: datetime, state: Integration, now: dat
         broker_type="external",
         settings=state.settings,
         has_secrets=tuple(field for field, _ in state.secrets),
-        topics=state.topics,
+        topics=state.topics or default_topics(state.settings),  # written before defaults were
         decoder=state.decoder,
         created_at=created_at,
         client_certificate=client,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.broker_settings import BrokerSettings, broker_settings
 from contracts.failures import Refused
 from services.gateway.merge import changed_settings
 from services.gateway.problems import Invalid
+from tests.contracts.test_broker_settings_fuzz import NAMES, values
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 PASSWORD = broker_settings(host="h", username="u", port=1884, keepalive_s=60)
@@ -99,3 +102,15 @@ def test_the_hosted_broker_has_no_settings() -> None:
     with pytest.raises(Refused) as refused:
         changed_settings(None, {"host": "h"})
     assert refused.value.code == "integration.hosted"
+
+
+@pytest.mark.parametrize("held", [PASSWORD, TLS, CLIENT, AZURE], ids=lambda held: held.auth)
+@given(st.dictionaries(st.sampled_from(NAMES), values, max_size=5))
+@settings(max_examples=150, deadline=None)
+def test_any_change_is_taken_or_refused(held: BrokerSettings, fields: dict[str, Any]) -> None:
+    try:
+        changed_settings(held, fields)
+        wrong = []
+    except Invalid as refused:
+        wrong = [error.field for error in refused.errors]
+    assert all(field.startswith("settings") for field in wrong)
