@@ -19,6 +19,7 @@ from contracts.credentials import (
     CredentialRevoked,
     CredentialRotated,
 )
+from contracts.dead_letter_calls import DeadLettersDiscarded, DeadLettersResolved
 from contracts.device_commands import (
     DeviceCommandAnswered,
     DeviceCommandDelivered,
@@ -59,6 +60,8 @@ _LATEST: tuple[type[Event], ...] = (
     CredentialRenamed,
     CredentialRevoked,
     CredentialRotated,
+    DeadLettersDiscarded,
+    DeadLettersResolved,
     DeviceCommandAnswered,
     DeviceCommandDelivered,
     DeviceCommandExpired,

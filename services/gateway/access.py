@@ -54,6 +54,9 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/integrations/{id}/pause"): ("manage_integrations",),
     ("POST", "/v1/integrations/{id}/resume"): ("manage_integrations",),
     ("PUT", "/v1/integrations/{id}/watchdog"): ("manage_integrations",),
+    ("GET", "/v1/integrations/{id}/subscriptions"): ("read", "manage_integrations"),
+    ("POST", "/v1/integrations/{id}/subscriptions"): ("manage_integrations",),
+    ("DELETE", "/v1/integrations/{id}/subscriptions"): ("manage_integrations",),
     ("POST", "/v1/ingest"): ("publish", DEVICE),
     ("POST", "/v1/ingest/stream"): ("publish", DEVICE),
     ("GET", "/v1/credentials/{id}/connections"): ("read", "manage_credentials"),
@@ -69,6 +72,11 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("GET", "/v1/telemetry"): ("read",),
     ("GET", "/v1/messages"): ("read",),
     ("GET", "/v1/activity"): ("read",),
+    ("GET", "/v1/dead-letters"): ("read",),
+    ("GET", "/v1/dead-letters/counts"): ("read",),
+    ("GET", "/v1/dead-letters/{id}"): ("read",),
+    ("POST", "/v1/dead-letters/discard"): ("manage_integrations",),
+    ("DELETE", "/v1/dead-letters/{id}"): ("manage_integrations",),
     ("GET", "/v1/stream"): ("read",),
 }
 

@@ -27,6 +27,7 @@ from services.gateway.routes import (
     commands,
     connection_tests,
     credentials,
+    dead_letters,
     decoders,
     ingest,
     integrations,
@@ -39,6 +40,7 @@ from services.gateway.routes import (
     secrets,
     sessions,
     stream,
+    subscriptions,
     telemetry,
 )
 from services.gateway.settings import BODY_BYTES_MAX
@@ -59,8 +61,10 @@ RESOURCES = (
     links,
     connection_tests,
     publish,
+    subscriptions,
     ingest,
     telemetry,
+    dead_letters,
     commands,
     stream,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from contracts import rebuild
+from contracts import dead_letter_calls, rebuild
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
@@ -22,6 +22,8 @@ from runtime.settings import load
 from services.telemetry import database
 from services.telemetry.activity import ActivityProjection
 from services.telemetry.commands import CommandsProjection, forget_old
+from services.telemetry.dead_letter_calls import DeadLetterCalls
+from services.telemetry.dead_letter_projection import DeadLettersProjection
 from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.directory import Directory
 from services.telemetry.messages import MessagesProjection
@@ -91,12 +93,22 @@ async def run() -> None:
         service.task(forget_old(pool, settings.commands_days, settings.housekeeping_s), "old commands")
         service.task(messages.run(), "messages")
         service.task(events.run(), "activity")
+        letters = Projector(
+            bus.client,
+            pool,
+            DeadLettersProjection(Partitions()),
+            happened,
+            days_kept=settings.dead_letters_days,
+        )
+        service.task(letters.run(), "dead letters read")
+        service.health.add("dead letters", lambda: letters.trouble)
         service.health.add("messages", lambda: messages.trouble)
         service.health.add("activity", lambda: events.trouble)
         days_kept = {
             "samples": settings.samples_days,
             "messages": settings.messages_days,
             "activity": settings.activity_days,
+            "dead_letters": settings.dead_letters_days,
         }
         service.task(forget_states(pool, settings.messages_days, settings.housekeeping_s), "old states")
         service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
@@ -136,12 +148,19 @@ async def run() -> None:
             EventLog(bus.client, COMMANDS.name),
         )
         service.on_stop(answers.close)
+        said = ActivityLog(bus)
+        service.task(said.run(), "what is said")
+        dead = DeadLetterCalls(answers.store, writer, said)
         rpc.serve(bus.broker, PREVIEW_DECODER, Previews(expressions).preview, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
         rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)
+        rpc.serve(bus.broker, dead_letter_calls.LIST_DEAD_LETTERS, answers.list_dead_letters, queue=NAME)
+        rpc.serve(bus.broker, dead_letter_calls.GET_DEAD_LETTER, answers.get_dead_letter, queue=NAME)
+        rpc.serve(bus.broker, dead_letter_calls.COUNT_DEAD_LETTERS, answers.count_dead_letters, queue=NAME)
+        rpc.serve(bus.broker, dead_letter_calls.DISCARD_DEAD_LETTERS, dead.discard, queue=NAME)
         rpc.serve(bus.broker, GET_CONNECTION_STATISTICS, answers.connection_statistics, queue=NAME)
         rpc.serve(bus.broker, LIST_DEVICE_COMMANDS, answers.list_commands, queue=NAME)
         rpc.serve(bus.broker, GET_DEVICE_COMMAND, answers.get_command, queue=NAME)

@@ -35,6 +35,8 @@ class Settings(ServiceSettings):
 
     messages_days: int = 30
     """As long as MESSAGES holds them: further back nothing can be decoded again."""
+    dead_letters_days: int = 30
+    """As the DEADLETTERS stream."""
     samples_days: int = 400
     """A year and a month, to compare with the year before."""
     activity_days: int = 90

@@ -124,6 +124,25 @@ messages = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("failure", Text),
 )
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("received_at", _TIME, nullable=False),
+    Column("organization", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("stream_created", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("decoder", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("closed_at", _TIME),
+    Column("closed_by", Text),
+)
 activity = Table(
     "activity",
     metadata,

@@ -14,26 +14,9 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
+from services.gateway.app import RESOURCES
 from services.gateway.ingest_body import IngestMessage
 from services.gateway.openapi.examples import EXAMPLES
-from services.gateway.routes import (
-    api_keys,
-    certificates,
-    commands,
-    connection_tests,
-    credentials,
-    decoders,
-    ingest,
-    integrations,
-    limits,
-    links,
-    organizations,
-    publish,
-    rebuild,
-    secrets,
-    sessions,
-    telemetry,
-)
 from tests.support.service import Service
 
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
@@ -99,27 +82,9 @@ def test_every_call_tells_its_refusals_as_problems(document: dict[str, Any]) -> 
 
 
 def test_every_example_fits_its_model() -> None:
-    modules = (
-        api_keys,
-        certificates,
-        commands,
-        connection_tests,
-        credentials,
-        decoders,
-        ingest,
-        integrations,
-        limits,
-        links,
-        organizations,
-        publish,
-        rebuild,
-        secrets,
-        sessions,
-        telemetry,
-    )
     models: dict[str, Any] = {
         name: held
-        for module in modules
+        for module in RESOURCES
         for name, held in vars(module).items()
         if isinstance(held, type) and issubclass(held, BaseModel)
     }

@@ -34,6 +34,7 @@ TAGS = {
     "devices": "Who has been heard.",
     "telemetry": "What was measured.",
     "messages": "What was sent, as it came.",
+    "dead-letters": "Messages that could not be decoded, and why.",
     "activity": "What happened.",
     "stream": "Messages as they come.",
 }

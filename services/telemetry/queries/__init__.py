@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from contracts.calls import Page
 from contracts.connections import ConnectionStatistics, GetConnectionStatistics
+from contracts.dead_letter_calls import (
+    CountDeadLetters,
+    DeadLetter,
+    DeadLetterCounts,
+    DeadLetterRow,
+    GetDeadLetter,
+    ListDeadLetters,
+)
 from contracts.device_commands import DeviceCommandView, GetDeviceCommand, ListDeviceCommands
 from contracts.telemetry import (
     ActivityRow,
@@ -18,7 +26,15 @@ from contracts.telemetry import (
     TelemetryRow,
 )
 from runtime.event_log import EventLog
-from services.telemetry.queries import activity, commands, connections, devices, messages, telemetry
+from services.telemetry.queries import (
+    activity,
+    commands,
+    connections,
+    dead_letters,
+    devices,
+    messages,
+    telemetry,
+)
 from services.telemetry.queries.session import ReadStore
 
 
@@ -26,35 +42,44 @@ class Queries:
     """Handlers of the calls."""
 
     def __init__(self, store: ReadStore, commands: EventLog) -> None:
-        self._store, self._commands = store, commands
+        self.store, self._commands = store, commands
 
     @classmethod
     def connect(cls, url: str, pool_size: int, timeout_s: float, commands: EventLog) -> Queries:
         return cls(ReadStore(url, pool_size, timeout_s), commands)
 
     async def close(self) -> None:
-        await self._store.close()
+        await self.store.close()
 
     async def list_telemetry(self, query: ListTelemetry) -> Page[TelemetryRow]:
-        return await telemetry.list_telemetry(self._store, query)
+        return await telemetry.list_telemetry(self.store, query)
 
     async def list_messages(self, query: ListMessages) -> Page[MessageRow]:
-        return await messages.list_messages(self._store, query)
+        return await messages.list_messages(self.store, query)
 
     async def list_devices(self, query: ListDevices) -> Page[DeviceRow]:
-        return await devices.list_devices(self._store, query)
+        return await devices.list_devices(self.store, query)
 
     async def get_device(self, query: GetDevice) -> DeviceDetail:
-        return await devices.get_device(self._store, query)
+        return await devices.get_device(self.store, query)
 
     async def list_activity(self, query: ListActivity) -> Page[ActivityRow]:
-        return await activity.list_activity(self._store, query)
+        return await activity.list_activity(self.store, query)
+
+    async def list_dead_letters(self, query: ListDeadLetters) -> Page[DeadLetterRow]:
+        return await dead_letters.list_dead_letters(self.store, query)
+
+    async def get_dead_letter(self, query: GetDeadLetter) -> DeadLetter:
+        return await dead_letters.get_dead_letter(self.store, query)
+
+    async def count_dead_letters(self, query: CountDeadLetters) -> DeadLetterCounts:
+        return await dead_letters.count_dead_letters(self.store, query)
 
     async def connection_statistics(self, query: GetConnectionStatistics) -> ConnectionStatistics:
-        return await connections.statistics(self._store, query)
+        return await connections.statistics(self.store, query)
 
     async def list_commands(self, query: ListDeviceCommands) -> Page[DeviceCommandView]:
-        return await commands.list_commands(self._store, query)
+        return await commands.list_commands(self.store, query)
 
     async def get_command(self, query: GetDeviceCommand) -> DeviceCommandView:
-        return await commands.get_command(self._store, self._commands, query)
+        return await commands.get_command(self.store, self._commands, query)
