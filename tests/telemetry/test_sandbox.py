@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ import pytest
 
 from contracts.activity import ActivityRecorded
 from services.telemetry.sandbox.pool import Failure, Happened, Pool, Rule
-from services.telemetry.sandbox.process import ROOT, Limits
+from services.telemetry.sandbox.process import ENVIRONMENT, ROOT, Limits
 from services.telemetry.sandbox.protocol import Asked, Outcome
 from services.telemetry.sandbox.quarantine import Allowance
 
@@ -171,8 +172,8 @@ async def test_a_hostile_rule_ends_and_leaves_the_pool_as_it_was(source: str) ->
         [good] = await evaluated(pool, GOOD, organization="org_b")
         assert isinstance(good, Outcome)
         assert good.kind == "value"
-        for worker in workers():
-            assert worker.memory_info().rss < 300 * 1024 * 1024
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, of the largest that ended
+    assert peak < 400 * 1024, "the limit is 128 MiB over some 20"
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ async def test_another_tenant_waits_for_no_more_than_its_turn_while_rules_run_wi
 
         tasks = [asyncio.create_task(rage(number)) for number in range(10)]
         delays = []
-        for _ in range(150):
+        for _ in range(80):
             started = time.monotonic()
             outcomes = await evaluated(pool, GOOD, *[MESSAGE] * 20, organization="org_good")
             delays.append(time.monotonic() - started)
@@ -256,7 +257,7 @@ async def test_another_tenant_waits_for_no_more_than_its_turn_while_rules_run_wi
         stop.set()
         await asyncio.gather(*tasks)
         delays.sort()
-        assert delays[75] < 0.25
+        assert delays[40] < 0.25
         assert delays[-1] < 5
         assert len(workers()) <= 3
 
@@ -347,7 +348,7 @@ async def test_a_worker_has_no_environment_and_none_of_our_files() -> None:
         await evaluated(pool, GOOD)
         for worker in workers():
             held = psutil.Process(worker.pid)
-            assert held.environ() in ({}, {"LC_CTYPE": "C.UTF-8"})
+            assert held.environ().keys() <= {*ENVIRONMENT, "LC_CTYPE"}
             assert held.net_connections() == []
             names = {
                 os.readlink(f"/proc/{worker.pid}/fd/{name}") for name in os.listdir(f"/proc/{worker.pid}/fd")

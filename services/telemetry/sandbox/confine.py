@@ -9,6 +9,7 @@ import signal
 import struct
 from pathlib import Path
 
+IN_USE_MAX = 256 * 1024 * 1024  # ten times what a worker has
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 22, 38, 4
 _SECCOMP_MODE_FILTER = 2
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # the call fails with EPERM
@@ -58,6 +59,10 @@ def confine(memory_bytes: int, cpu_s: int) -> bool:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nobody outlives the service
     libc.prctl(_PR_SET_DUMPABLE, 0)
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    if in_use > IN_USE_MAX:
+        raise MemoryError(
+            f"{in_use >> 20} MiB of address space at the start: something sets it aside, and defeats the limit"
+        )
     for limit, value in (
         (resource.RLIMIT_AS, in_use + memory_bytes),
         (resource.RLIMIT_CPU, cpu_s),
