@@ -186,6 +186,8 @@ CODES: dict[str, Meaning] = {
     "websocket.invalid": Meaning(502, "What answered speaks no WebSocket"),
     "websocket.closed": Meaning(502, "The broker closed the WebSocket"),
     "link.down": Meaning(502, "The integration is not connected"),
+    "link.silent": Meaning(504, "No messages have come for longer than is usual"),
+    "broker.dropping": Meaning(502, "The broker drops messages"),
     # ourselves
     "service.unavailable": Meaning(503, "A service is not available at the moment"),
     "log.unavailable": Meaning(503, "The event log is not available at the moment"),

@@ -107,10 +107,13 @@ class LinkMinute(Model):
 
 
 class LinkSubscription(Model):
-    """`refused`: why, in the broker's words; None while it is granted or not yet asked for."""
+    """`refused`: why, in the broker's words; None while it is granted or not yet asked for. `since`: granted to
+    this process for the first time."""
 
     filter: str
     qos: int
+    granted_qos: int | None = None
+    since: datetime | None = None
     refused: str | None = None
     messages: int = 0
     last_message_at: datetime | None = None

@@ -97,7 +97,7 @@ def evolve(held: Condition, happening: Happening, now: datetime) -> tuple[Condit
             return _to(held, "up", now), [Said("link.up", "ok", "connected")]
         case Ended(code, detail):
             after = _to(held, "connecting", now, code, detail)
-            return after, _unless(_same(held, after), Said("link.down", "failed", detail, code))
+            return after, _unless(_known(held), Said("link.down", "failed", detail, code))
         case TurnedAway(code, detail):
             after = _to(held, "refused", now, code, detail)
             return after, _unless(_same(held, after), Said("link.refused", "refused", detail, code))
@@ -136,6 +136,11 @@ def _to(
 ) -> Condition:
     """`since` stays where the state does."""
     return Condition(held.since if held.state == state else now, state, code, detail)
+
+
+def _known(held: Condition) -> bool:
+    """An outage is one entry, whatever the tries during it end with; the status has the last of them."""
+    return held.state == "connecting" and held.code is not None
 
 
 def _same(held: Condition, after: Condition) -> bool:

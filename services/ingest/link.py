@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from contracts.activity import ActivityRecorded, Status
@@ -33,9 +34,11 @@ from services.ingest.condition import (
 )
 from services.ingest.connecting import open_session
 from services.ingest.flow import Flow
+from services.ingest.frames import Incoming
 from services.ingest.links import Wanted
 from services.ingest.network import Network
 from services.ingest.session import Session
+from services.ingest.subscribed import Subscribed
 
 _log = log(part="link")
 SETTLE_S = 5.0
@@ -44,6 +47,7 @@ STEADY_S = 30.0  # a connection that held so long was none of a row of failures
 AWAY = "log.unavailable"
 UNVERIFIED = "connected, but anybody could pose as this broker: `tls.verify` is off"
 NOT_GRANTED = "subscription.refused"
+DROPPING = "broker.dropping"
 
 
 class Link:
@@ -67,16 +71,13 @@ class Link:
         self.condition = Condition(datetime.now(UTC))
         self.connected_since: datetime | None = None
         self.next_try_at: datetime | None = None
-        self.refused_filters: dict[str, str] = {}  # with the broker's reason
+        self.subscribed = Subscribed()
         self._make_bridge = bridge
         self._read_secrets = read_secrets
         self._activity = activity
         self._network = network
         self._attempts_counted = attempts_counted
         self._secrets: dict[str, str] = {}  # of the last connection
-        self._subscribed: frozenset[str] | None = (
-            None  # by this process, in the session that the broker holds
-        )
         self._changed = asyncio.Event()
         self._watch()
 
@@ -114,6 +115,8 @@ class Link:
             watchdog.connected(now)
         else:
             self._happen(Right(AWAY))
+        if self.subscribed.drops.calm(now):
+            self._happen(Right(DROPPING))
         was = watchdog.silent
         if watchdog.look(now):
             if not was:
@@ -159,6 +162,8 @@ class Link:
             if self._changed.is_set():
                 continue
             await self._wait(backoff.delay(attempt, refused=refused, random=random.random))
+            if self._changed.is_set():
+                self._happen(Anew())
             attempt = 0 if self._changed.is_set() else min(attempt + 1, self._attempts_counted)
 
     async def _wait(self, delay_s: float) -> None:
@@ -204,9 +209,14 @@ class Link:
         wanted = self.wanted
         self._secrets = await self._read_secrets(wanted)
         async with open_session(
-            self._network, wanted.settings, self._secrets, wanted.client_id, bridge.take, clean=False
+            self._network,
+            wanted.settings,
+            self._secrets,
+            wanted.client_id,
+            partial(self._take, bridge),
+            clean=False,
         ) as session:
-            await self._subscribe(session)
+            await self.subscribed.bring(session, self.wanted)
             self.session, self.connected_since = session, datetime.now(UTC)
             self.flow.tally.connects += 1
             self.flow.watchdog.connected(time.monotonic())
@@ -239,22 +249,17 @@ class Link:
             if self.wanted.paused or not self.wanted.same_connection(connected):
                 return None
             self._changed.clear()
-            await self._subscribe(session)
+            await self.subscribed.bring(session, self.wanted)
             self._say_refused_filters()
 
-    async def _subscribe(self, session: Session) -> None:
-        """Brings the session's subscriptions to what is wanted.
-
-        At every connection anew: a broker that crashed may have kept the session and lost a subscription.
-        """
-        wanted = self.wanted
-        now = frozenset(topic.filter for topic in wanted.topics)
-        failures = await session.subscribe(wanted.topics)
-        before = wanted.formerly if self._subscribed is None else self._subscribed
-        await session.unsubscribe(sorted(before - now))
-        self._subscribed = now
-        said = zip(wanted.topics, failures, strict=True)
-        self.refused_filters = {topic.filter: why for topic, why in said if why is not None}
+    def _take(self, bridge: Bridge, session: Session, chunk: list[Incoming]) -> None:
+        chunk, dropped = self.subscribed.sift(chunk)
+        if dropped:
+            detail = f"the broker dropped {dropped} messages, of this or another of its clients"
+            self.flow.tally.failed(DROPPING, detail, datetime.now(UTC))
+            self._happen(Wrong(DROPPING, detail))
+        if chunk:
+            bridge.take(session, chunk)
 
     async def _leave_nothing_open(self, session: Session, bridge: Bridge) -> None:
         """What was taken is acknowledged before we leave: then the broker has nothing to send again."""
@@ -269,13 +274,13 @@ class Link:
             self._note("link.unverified", "ok", UNVERIFIED, None, {"host": settings.host})
 
     def _say_refused_filters(self) -> None:
-        if not self.refused_filters:
+        if not self.subscribed.refused:
             self._happen(Right(NOT_GRANTED))
             return
-        for filter, why in self.refused_filters.items():
+        for filter, why in self.subscribed.refused.items():
             details = {"filter": filter}
             self._note("link.subscription-refused", "refused", f"{filter}: {why}", NOT_GRANTED, details)
-        refused, of = len(self.refused_filters), len(self.wanted.topics)
+        refused, of = len(self.subscribed.refused), len(self.wanted.topics)
         self._happen(Wrong(NOT_GRANTED, f"the broker refuses {refused} of {of} filters"))
 
     def _watch(self) -> None:

@@ -55,6 +55,7 @@ class Session:
     ) -> None:
         self.resumed = False  # the broker kept the session of an earlier connection
         self.limits = Limits()
+        self.granted: dict[str, int] = {}  # by filter: the QoS, or the reason why not (from 0x80 on)
         self._settings, self._login, self._timeout_s = settings, login, timeout_s
         self._on_messages = on_messages
         self._five = settings.mqtt_version == "5"
@@ -195,12 +196,15 @@ class Session:
             if len(codes) != len(some):
                 raise Unavailable("link.down", "a SUBACK for another number of filters")
             answers += [words(code, text) if packets.failed(code) else None for code in codes]
+            self.granted |= {topic.filter: code for topic, code in zip(some, codes, strict=True)}
         return answers
 
     async def unsubscribe(self, filters: Iterable[str]) -> None:
         for some in _portions(list(filters), filters_a_subscribe(self._settings)):
             mid = self._next_mid()
             await self._ask(mid, packets.unsubscribe(mid, some, five=self._five), "UNSUBSCRIBE")
+            for filter in some:
+                self.granted.pop(filter, None)
 
     async def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, wishes: Wishes | None = None

@@ -36,6 +36,7 @@ def status_of(link: Link, owner: str) -> LinkStatus:
         duplicates=tally.duplicates,
         retained=tally.retained,
         dropped=tally.dropped,
+        dropped_by_broker=link.subscribed.drops.total,
         reconnects=max(tally.connects - 1, 0),
         last_errors=tuple(tally.errors),
         subscriptions=_subscriptions(link),
@@ -48,7 +49,9 @@ def _subscriptions(link: Link) -> tuple[LinkSubscription, ...]:
         LinkSubscription(
             filter=topic.filter,
             qos=topic.qos,
-            refused=link.refused_filters.get(topic.filter),
+            granted_qos=link.subscribed.qos(topic.filter),
+            since=link.subscribed.since(topic.filter),
+            refused=link.subscribed.refused.get(topic.filter),
             messages=counted.messages,
             last_message_at=_moment(counted.last_at),
         )

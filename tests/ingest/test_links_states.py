@@ -42,10 +42,15 @@ def test_a_broker_that_is_away_for_a_day_is_one_entry() -> None:
     assert held.since == T0 + timedelta(seconds=2)
 
 
-def test_another_reason_is_said_and_since_stays_with_the_state() -> None:
+def test_an_outage_shows_its_last_reason_and_since_stays_with_the_state() -> None:
     held, said = after(AWAY, Ended("broker.timeout", "no answer to CONNECT"))
-    assert said == ["link.down", "link.down"]
+    assert (held.code, said) == ("broker.timeout", ["link.down"])
     assert held.since == T0
+
+
+def test_after_an_edit_the_reason_is_said_again() -> None:
+    _, said = after(AWAY, Anew(), AWAY)
+    assert said == ["link.down", "link.down"]
 
 
 def test_a_refusal_is_told_apart_from_an_outage() -> None:

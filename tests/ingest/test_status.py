@@ -159,3 +159,26 @@ async def test_links_of_a_shared_subscription_share_its_messages(
     counts = [(await status(world, link)).subscriptions[0].messages for link in links]
     assert sum(counts) == 40
     assert min(counts) > 0
+
+
+async def test_what_the_broker_drops_is_noticed_and_said_and_is_no_message(
+    world: World, ingest: Service, mosquitto: MakeMosquitto
+) -> None:
+    broker = mosquitto(settings={"max_queued_messages": "10", "sys_interval": "1"})
+    link = await world.create(broker.port, topics=(TopicFilter(filter="a/#", qos=1),))
+    assert (await until(world, link, "up")).dropped_by_broker in (None, 0)
+
+    async def told() -> bool:
+        return (await status(world, link)).dropped_by_broker == 0
+
+    await eventually(told)
+    await world.pause(link)
+    await until(world, link, "paused")
+    async with mqtt_client(broker.port, None, None) as device:
+        for number in range(100):
+            await device.publish("a/x", f"{number}".encode(), qos=1)
+    await world.resume(link)
+    found = await until(world, link, "degraded")
+    assert found.reason == "broker.dropping"
+    assert (found.dropped_by_broker or 0) >= 80
+    assert {message.topic for message in await world.stored(link)} == {"a/x"}
