@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.decoders.model import FUTURE, UNPARSABLE
-from contracts.decoders.times import AHEAD_MAX, EPOCH, device_time, from_local
+from contracts.decoders.model import FUTURE, OLD, UNPARSABLE
+from contracts.decoders.times import AHEAD_MAX, EPOCH, OLD_BEFORE, device_time, from_local
 
 Read = Callable[[Any, datetime], tuple[datetime, int]]
 """(value, received) → the device's time and its flags; None is no time."""
@@ -78,7 +78,9 @@ def reader(format: str, zone: str) -> Read:
 
 
 def _bounded(moment: datetime, flags: int, received: datetime) -> tuple[datetime, int]:
-    return (received, FUTURE) if moment - received > AHEAD_MAX else (moment, flags)
+    if moment - received > AHEAD_MAX:
+        return received, FUTURE
+    return moment, flags if moment >= OLD_BEFORE else flags | OLD
 
 
 def _numbers(unit: timedelta) -> Read:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from contracts.decoders.custom import Custom
 from contracts.decoders.custom_settings import CustomSettings
 from contracts.decoders.custom_times import reader
-from contracts.decoders.model import AMBIGUOUS, FUTURE, UNPARSABLE, Decoded, Message, Sample
+from contracts.decoders.model import AMBIGUOUS, FUTURE, OLD, UNPARSABLE, Decoded, Message, Sample
 from contracts.failures import Unprocessable
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -221,6 +221,17 @@ def test_a_time_over_a_day_ahead_is_replaced_and_flagged() -> None:
         assert (found.time, found.flags) == (NOW, FUTURE)
 
 
+def test_a_time_before_the_year_2000_is_flagged() -> None:
+    for format, value in (
+        ("unix", 0),
+        ("unix_ms", 1000),
+        ("%Y-%m-%d", "1999-12-31"),
+        ("iso8601", "1970-01-01T00:00:00Z"),
+    ):
+        found = sample({"at": value}, timestamp_path="at", timestamp_format=format)
+        assert (found.time.year < 2000, found.flags) == (True, OLD)
+
+
 @pytest.mark.parametrize(
     ("format", "value"), [("vmark", "2026-02-01_11:00:00.5"), ("iso8601", "2026-02-01T11:00:00.5")]
 )
@@ -303,11 +314,11 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any]) -> 
 def test_a_pattern_reads_what_strftime_writes(moment: datetime) -> None:
     for format in ("%Y-%m-%d_%H:%M:%S.%f", "%d.%m.%Y %H:%M:%S,%f", "%Y%m%d%H%M%S%f", "%j/%Y %I-%M-%S-%f %p"):
         time, flags = reader(format, "UTC")(moment.strftime(format), NOW)
-        assert (time, flags) == (moment.replace(tzinfo=UTC), 0)
+        assert (time, flags & ~OLD) == (moment.replace(tzinfo=UTC), 0)
 
 
 @given(st.text(max_size=120), st.sampled_from(["%d%m%Y%H%M%S%f", "%b %d %Y %I:%M %p %z", "%Y-%j"]))
 def test_no_text_breaks_a_pattern(text: str, format: str) -> None:
     time, flags = reader(format, "Europe/Berlin")(text, NOW)
     assert time.tzinfo is UTC
-    assert flags in (0, UNPARSABLE, FUTURE, AMBIGUOUS)
+    assert flags & ~OLD in (0, UNPARSABLE, FUTURE, AMBIGUOUS)
