@@ -151,7 +151,10 @@ async def run() -> None:
         said = ActivityLog(bus)
         service.task(said.run(), "what is said")
         dead = DeadLetterCalls(answers.store, writer, said)
-        rpc.serve(bus.broker, PREVIEW_DECODER, Previews(expressions).preview, queue=NAME)
+        # Workers, allowance and quarantine of their own: who tries out a rule takes nothing from those in use.
+        tried = Pool(1, lambda *_: None)
+        service.on_stop(tried.close)
+        rpc.serve(bus.broker, PREVIEW_DECODER, Previews(tried).preview, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
