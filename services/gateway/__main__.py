@@ -8,6 +8,7 @@ from runtime.service import started
 from runtime.settings import load
 from services.gateway.app import build
 from services.gateway.auth import Keys
+from services.gateway.decoder_choices import DecoderChoices
 from services.gateway.issuer_keys import IssuerKeys
 from services.gateway.live import Live
 from services.gateway.server import Listener
@@ -23,7 +24,9 @@ async def run() -> None:
         await keys.watch()
         writer = LogWriter(held.bus.client)
         held.task(writer.run(), "log writer")
-        live = Live(held.bus, keys, settings)
+        choices = DecoderChoices(held.bus.client)
+        held.task(choices.run(), "decoder choices")
+        live = Live(held.bus, keys, settings, choices.choose)
         gateway = Gateway(
             settings=settings, bus=held.bus, writer=writer, keys=keys, live=live, health=held.health
         )

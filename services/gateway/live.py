@@ -53,8 +53,8 @@ class Reader:
 class Live:
     """All open streams of this process."""
 
-    def __init__(self, bus: Bus, keys: Keys, settings: GatewaySettings) -> None:
-        self._bus, self._keys, self._settings = bus, keys, settings
+    def __init__(self, bus: Bus, keys: Keys, settings: GatewaySettings, choose: live_format.Choose) -> None:
+        self._bus, self._keys, self._settings, self._choose = bus, keys, settings, choose
         self._open: set[Reader] = set()
         self._per_organization: Counter[str] = Counter()
         self._stopping = asyncio.Event()
@@ -143,6 +143,7 @@ class Live:
 
     async def _deliver(self, reader: Reader, pull: Pull, gap: bytes | None, send: Send) -> None:
         await self._send(send, live_format.opening() + (gap or b""))
+        formatter = live_format.Formatter(self._choose, reader.device_id)
         while True:
             try:
                 entries = await pull.next_batch(BATCH_MAX, timeout_s=HEARTBEAT_S)
@@ -156,7 +157,7 @@ class Live:
                 await self._send(send, live_format.HEARTBEAT)
             chunk = bytearray()
             for entry in entries:
-                chunk += live_format.message(entry, reader.device_id)
+                chunk += formatter.message(entry)
                 if len(chunk) > CHUNK_BYTES_MAX:
                     await self._send(send, bytes(chunk))
                     chunk.clear()
