@@ -61,6 +61,7 @@ from services.credentials.sealing import Sealing
 from services.credentials.serving import NAME, serve_calls, serve_limits
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
+from services.credentials.subscription_handlers import SubscriptionHandlers
 from services.credentials.takeover import Listener, Takeover
 from services.credentials.throttle import Throttle
 from services.credentials.user_jwt import Signer
@@ -96,6 +97,7 @@ async def run() -> None:
             CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),
             LinkHandlers(commands, registry),
+            SubscriptionHandlers(commands, registry),
             RedecodeHandlers(commands, registry),
             Queries(directory, last_use),
             Histories(registry),

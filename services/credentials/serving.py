@@ -6,6 +6,7 @@ from contracts import credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from contracts.redecode import END_REDECODE, ORDER_REDECODE
+from contracts.subscriptions import ADD_SUBSCRIPTION, REMOVE_SUBSCRIPTION
 from runtime import rpc
 from runtime.service import Service
 from services.credentials.admin_key import AdminKeyHandlers
@@ -21,6 +22,7 @@ from services.credentials.limit_handlers import LimitHandlers
 from services.credentials.link_handlers import LinkHandlers
 from services.credentials.queries import Queries
 from services.credentials.redecode_handlers import RedecodeHandlers
+from services.credentials.subscription_handlers import SubscriptionHandlers
 
 NAME = "credentials"
 
@@ -33,6 +35,7 @@ def serve_calls(
     certificate: CertificateHandlers,
     integration: IntegrationHandlers,
     link: LinkHandlers,
+    subscription: SubscriptionHandlers,
     redecode: RedecodeHandlers,
     queries: Queries,
     history: Histories,
@@ -68,6 +71,8 @@ def serve_calls(
     rpc.serve(broker, links.PAUSE_INTEGRATION, link.pause, queue=NAME)
     rpc.serve(broker, links.RESUME_INTEGRATION, link.resume, queue=NAME)
     rpc.serve(broker, links.WATCH_INTEGRATION, link.watch, queue=NAME)
+    rpc.serve(broker, ADD_SUBSCRIPTION, subscription.add, queue=NAME)
+    rpc.serve(broker, REMOVE_SUBSCRIPTION, subscription.remove, queue=NAME)
     rpc.serve(broker, ORDER_REDECODE, redecode.order, queue=NAME)
     rpc.serve(broker, END_REDECODE, redecode.end, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)

@@ -24,6 +24,7 @@ from contracts import (
     links,
     organizations,
     publishing,
+    subscriptions,
     rebuild,
     telemetry,
 )
@@ -458,6 +459,8 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     integrations.LIST_INTEGRATIONS: _empty(Page[integrations.IntegrationView]),
     integrations.GET_INTEGRATION: _integration,
     links.PAUSE_INTEGRATION: _integration,
+    subscriptions.ADD_SUBSCRIPTION: _integration,
+    subscriptions.REMOVE_SUBSCRIPTION: _integration,
     links.RESUME_INTEGRATION: _integration,
     links.WATCH_INTEGRATION: _integration,
 }

@@ -20,7 +20,7 @@ from contracts.integrations import (
 from contracts.organizations import OrganizationDeleted
 from services.ingest import backoff
 from services.ingest.links import Key, Links, evolve
-from services.ingest.publish import hosted_topic
+from services.ingest.publish_hosted import hosted_topic
 from services.ingest.window import SIZE_LEAST, Window
 
 ORGANIZATION = "org_abcdefgh12345678"
