@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -15,7 +16,7 @@ from contracts import messages, subjects
 from contracts.envelope import ID, TIME, TRACEPARENT
 from contracts.failures import Unavailable
 from contracts.streams import PAYLOAD_BYTES_MAX
-from contracts.topics import device_of
+from contracts.topics import TOPIC_BYTES_MAX, device_of
 from runtime import observe
 from runtime.fast_publish import header_lines
 from runtime.log_writer import MESSAGE_ID, LogWriter, Stored, Write
@@ -29,6 +30,7 @@ from services.ingest.window import Taken, Window
 
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
 _CACHED_MAX = 8_192
+_FORBIDDEN = re.compile("[+#\0]")
 
 AfterStored = Callable[[Session, Incoming], None]
 """Called once a message is in the log, with the session that it came by; quick, and it must not raise."""
@@ -42,7 +44,10 @@ class Place(NamedTuple):
 
 
 @lru_cache(maxsize=_CACHED_MAX)
-def place(organization: str, integration: str, topic: str) -> Place:
+def place(organization: str, integration: str, topic: str) -> Place | None:
+    """None for what is no topic to publish to (3.1.1 §4.7, and our own limit)."""
+    if _FORBIDDEN.search(topic) or len(topic.encode()) > TOPIC_BYTES_MAX:
+        return None
     now = datetime.now(UTC)
     common = messages.headers(id="", topic=topic, qos=0, retain=False, received=now, source=integration)
     for varies in (ID, TIME, messages.QOS):
@@ -151,6 +156,8 @@ class Bridge:
 
     def _place(self, topic: str) -> Place | None:
         """None for a topic that no log takes."""
+        if len(topic) > TOPIC_BYTES_MAX:
+            return None  # nor is it remembered
         return place(self._organization, self._integration, topic)
 
     def _on_stored(

@@ -93,6 +93,8 @@ def _publish(command: int, data: bytes, at: int, end: int | None, length: int, *
     except UnicodeDecodeError as error:
         raise Malformed from error
     mid = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
+    if qos and not mid:
+        raise Malformed  # 3.1.1 §2.3.1: an acknowledgement could not be told from another
     traceparent = None
     if five and end is not None:
         properties, begin = remaining_length(data, start)

@@ -126,6 +126,8 @@ class Session:
 
     def _take(self, data: bytes) -> None:
         try:
+            if not self._connected.done() and (self._rest or data)[0] != packets.CONNACK:
+                raise Malformed  # whatever it is, it need not be heard to its end
             messages, others, self._rest, self._skip = frames.split(
                 self._rest + data, self._skip, five=self._five
             )
@@ -242,7 +244,8 @@ class Session:
 
     async def _ask(self, mid: int, packet: bytes, what: str) -> tuple[list[int], bytes | None]:
         if self.ended.done():
-            raise Unavailable("link.down", f"the connection ended before an answer to {what}")
+            reason = self.ended.result()
+            raise Unavailable("link.down", f"the connection ended before an answer to {what}: {reason}")
         try:
             _, codes, text = packets.suback(await self._requests.ask(mid, packet, what), five=self._five)
         except Malformed as error:
@@ -255,7 +258,9 @@ class Session:
             reason = f"{self.ended.result()} before a CONNACK"
             self._connected.set_exception(self._wire.failure or Unavailable("broker.unreachable", reason))
             self._connected.exception()  # raised where it is awaited; else nobody asks
-        over = Unavailable("link.down", "the connection ended before the acknowledgement")
+        over = Unavailable(
+            "link.down", f"the connection ended before the acknowledgement: {self.ended.result()}"
+        )
         self._requests.fail(over)
         self._outgoing.fail(over)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from contracts.links import LinkError, LinkMinute
-from contracts.topics import matches
+from contracts.topics import TOPIC_BYTES_MAX, matches
 
 RATE_OVER_S = 30.0
 MINUTES = 60
@@ -125,7 +125,8 @@ class Tally:
         found = tuple(held for filter, held in self.filters.items() if matches(unshared(filter), topic))
         if len(self._of_topic) >= TOPICS_MAX:
             self._of_topic.clear()
-        self._of_topic[topic] = found
+        if len(topic) <= TOPIC_BYTES_MAX:
+            self._of_topic[topic] = found
         return found
 
 
