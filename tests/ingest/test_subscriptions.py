@@ -11,7 +11,7 @@ from contracts.broker_topics import TopicFilter
 from contracts.failures import Unavailable
 from contracts.links import GET_STATUS, LinkStatus, LinkSubscription
 from tests.conftest import MakeMosquitto
-from tests.ingest.conftest import World
+from tests.ingest.conftest import World, quiet
 from tests.support.clients import mqtt_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
@@ -59,10 +59,8 @@ async def test_what_is_added_and_removed_is_so_within_a_second_without_a_reconne
             return (held["a/#"].messages, held["b/#"].messages) == (1, 2)
 
         await eventually(counted)
-        begun = time.monotonic()
         await world.change(link, broker.port, topics=(second,), mqtt_version=version)
-        await eventually(lambda: granted("b/#"))
-        assert time.monotonic() - begun < 1
+        await quiet(1)  # what is wanted is shown at once; that the broker has heard of it is no event
         await device.publish("a/2", b"1", qos=1)
         await device.publish("b/3", b"1", qos=1)
 
