@@ -151,6 +151,10 @@ class Pool:
             turn.append(message)
         return turn
 
+    def cost_s(self, rule: Rule) -> float | None:
+        """CPU seconds of a message, as of its last turn."""
+        return self._cost_s.get(rule.key)
+
     def _remember(self, key: quarantine.Rule, cost_s: float) -> None:
         self._cost_s[key] = max(cost_s, 1e-6)
         if len(self._cost_s) > quarantine.ENTRIES_MAX:
