@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import credentials, decoders, hosted, tls
+from benchmarks import credentials, decoders, expressions, hosted, tls
 
 BENCHMARKS = {
     "credentials": credentials.main,
     "decoders": decoders.main,
+    "expressions": expressions.main,
     "hosted": hosted.main,
     "tls": tls.main,
 }
