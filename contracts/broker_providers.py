@@ -64,7 +64,8 @@ class AzureIotSettings(Broker):
     username: None = None
     client_id: None = None
     keepalive_s: int = Field(30, ge=5, le=1177)
-    device_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\-.%_*?!(),:=@$']{1,128}$")]
+    # Azure allows `*` too, which is the bus's wildcard.
+    device_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\-.%_?!(),:=@$']{1,128}$")]
     hub: Host | None = None
     token_lifetime_s: int = Field(3600, ge=300, le=86_400)
     tls: Tls = Tls()

@@ -25,7 +25,7 @@ class DecoderChoice(Model):
 
 # events
 class IntegrationCreated(Event):
-    """`secrets` maps a secret's name (`contracts.broker_secrets.SECRETS`) to a reference into the bucket."""
+    """`secrets` maps a secret's name (`contracts.broker_secrets.FIELDS`) to a reference into the bucket."""
 
     type = "integration.created"
     version = 2

@@ -181,6 +181,16 @@ def test_what_aws_takes() -> None:
     assert filters_a_subscribe(AWS) == 8
 
 
+def test_any_device_id_that_is_taken_makes_topics() -> None:
+    strange = "aZ0-.%_?!(),:=@$'"
+    settings = broker_settings(auth="azure_sas", host="h", device_id=strange)
+    check_topics(settings, default_topics(settings))
+    check_publish(settings, f"devices/{strange}/messages/events/", 1)
+    for wrong in ("a*b", "a+b", "a#b", "a/b", "a b", ""):
+        with pytest.raises(ValidationError):
+            broker_settings(auth="azure_sas", host="h", device_id=wrong)
+
+
 def test_a_device_of_azure_gets_its_own_alone() -> None:
     check_topics(AZURE, default_topics(AZURE))
     own = "devices/gw-1/messages/devicebound/#"
