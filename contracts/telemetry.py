@@ -20,6 +20,7 @@ class Query(Model):
 
 
 class ListTelemetry(Query):
+    provenance: bool = False
     device_id: str | None = None
     metric: str | None = None
     integration_id: str | None = None
@@ -51,6 +52,18 @@ class ListActivity(Query):
     to: AwareDatetime | None = None
 
 
+class Provenance(Model):
+    """What a reading was made of (the message, by the log's epoch and its sequence there), and by what."""
+
+    epoch: int
+    sequence: int
+    position: int  # of the sample in its message
+    decoder: str | None  # None: stored before this was noted
+    version: int | None
+    settings_hash: str | None  # tells settings apart without showing them; empty: the defaults
+    flags: tuple[str, ...] = ()  # what to know before relying on it: time_future, doubtful, gap_before, …
+
+
 class TelemetryRow(Model):
     """All metrics of one message for one device and time."""
 
@@ -62,6 +75,7 @@ class TelemetryRow(Model):
     integration_id: str  # `hosted`, `http` or an integration's id
     time_replaced: bool = False  # the device's own time was unreadable or lay in the future
     sequence: int
+    provenance: Provenance | None = None  # where it is asked for
 
 
 class MessageRow(Model):

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.decoder_previews import PreviewDecoder
 from contracts.decoders import REGISTRY
+from contracts.telemetry import ListTelemetry
 from tests.gateway.peers import ALPHA, Peers
 from tests.gateway.problem_assertions import assert_problem
 
@@ -68,3 +69,13 @@ async def test_what_is_wrong_with_a_question_is_said_by_field(
         await alpha.post("/v1/decoders/preview", json={**BODY, **change}), "request.invalid"
     )
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_provenance_is_included_on_request_and_nothing_else_is(
+    alpha: httpx.AsyncClient, peers: Peers
+) -> None:
+    assert (await alpha.get("/v1/telemetry", params={"include": "provenance"})).status_code == 200
+    assert peers.last(ListTelemetry).provenance is True
+    await alpha.get("/v1/telemetry")
+    assert peers.last(ListTelemetry).provenance is False
+    assert_problem(await alpha.get("/v1/telemetry?include=secrets"), "request.invalid", "include")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.activity import ActivityRecorded
+from contracts.decoders import get
 from contracts.envelope import Cause, encode
 from contracts.failures import Refused
 from contracts.subjects import activity
@@ -53,6 +54,21 @@ async def test_a_reading_is_listed_as_it_was_sent(here: World) -> None:
     assert {name: type(value) for name, value in row.metrics.items()} == {
         name: type(value) for name, value in values.items()
     }
+
+
+async def test_provenance_is_shown_where_it_is_asked_for(here: World) -> None:
+    org = organization()
+    sequence = await here.hosted(org, "d", [{"t": 1}, {"t": 2, "ts": "soon"}])
+    await here.stored(sequence)
+    rows = (await here.ask(LIST_TELEMETRY, ListTelemetry(organization=org, provenance=True))).items
+    newest, oldest = (row.provenance for row in rows)
+    assert newest is not None
+    assert oldest is not None
+    assert (oldest.sequence, oldest.position, oldest.flags) == (sequence, 0, ())
+    assert (newest.sequence, newest.position, newest.flags) == (sequence, 1, ("time_unparsable",))
+    assert newest.epoch >= 1
+    standard = get("standard")
+    assert (newest.decoder, newest.version, newest.settings_hash) == ("standard", standard.version, "")
 
 
 async def test_a_unit_is_kept(here: World) -> None:

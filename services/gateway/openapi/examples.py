@@ -357,6 +357,15 @@ EXAMPLES: dict[str, Any] = {
         "integration_id": "hosted",
         "time_replaced": False,
         "sequence": 81723,
+        "provenance": {
+            "epoch": 1,
+            "sequence": 81723,
+            "position": 0,
+            "decoder": "standard",
+            "version": 2,
+            "settings_hash": "",
+            "flags": [],
+        },
     },
     "MessageRow": {
         "sequence": 81723,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import get
+from litestar.params import QueryParameter
 
 from contracts.calls import Page
 from contracts.telemetry import (
@@ -23,7 +26,13 @@ from contracts.telemetry import (
     TelemetryRow,
 )
 from services.gateway.parameters import Caller, Cursor, From, Id, Limit, Text, To, span_of
+from services.gateway.problems import FieldError, Invalid
 from services.gateway.state import Backend
+
+Include = Annotated[
+    str | None,
+    QueryParameter(max_length=64, schema_extra={"enum": ["provenance"]}, description="What to add"),
+]
 
 
 @get("/v1/devices")
@@ -50,10 +59,16 @@ async def list_telemetry(
     integration_id: Text = None,
     from_: From = None,
     to: To = None,
+    include: Include = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[TelemetryRow]:
-    """List readings, newest first; without arguments the last 100."""
+    """List readings, newest first; without arguments the last 100.
+
+    `include=provenance`: of which message each is (the log's epoch, the sequence), by which decoder in which
+    version, and what to know of its time."""
+    if include not in (None, "provenance"):
+        raise Invalid([FieldError(field="include", detail="`provenance` can be included")])
     first, last = span_of(from_, to)
     query = ListTelemetry(
         organization=caller.organization,
@@ -62,6 +77,7 @@ async def list_telemetry(
         integration_id=integration_id,
         from_=first,
         to=last,
+        provenance=include is not None,
         limit=limit,
         cursor=cursor,
     )

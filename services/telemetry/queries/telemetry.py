@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, and_, cast, func, select, tuple_
+from sqlalchemy import FromClause, Integer, Row, Select, and_, cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from contracts.calls import Page
-from contracts.decoders import REPLACED
-from contracts.telemetry import ListTelemetry, TelemetryRow, Value
+from contracts.decoders import FLAGS, REPLACED
+from contracts.telemetry import ListTelemetry, Provenance, TelemetryRow, Value
 from services.telemetry.queries import cursors
 from services.telemetry.queries.session import ReadStore
-from services.telemetry.tables import devices, metrics, samples
+from services.telemetry.tables import decoders, devices, metrics, samples
 
 _KIND = "telemetry"
 _ORDER = (samples.c.time, samples.c.sequence, samples.c.epoch, samples.c.position)
@@ -24,7 +24,7 @@ async def list_telemetry(store: ReadStore, query: ListTelemetry) -> Page[Telemet
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
     cursor = last and cursors.encode(_KIND, last.time, last.sequence, last.epoch, last.position)
-    return Page(items=[_row(row, query.metric) for row in page], next_cursor=cursor)
+    return Page(items=[_row(row, query) for row in page], next_cursor=cursor)
 
 
 def statement(query: ListTelemetry) -> Select[Any]:
@@ -63,9 +63,14 @@ def statement(query: ListTelemetry) -> Select[Any]:
         .scalar_subquery()
         .label("names")
     )
+    columns: list[Any] = [page, devices.c.name.label("device_name"), names]
+    source: FromClause = page.join(devices, devices.c.id == page.c.device)
+    if query.provenance:
+        columns += [decoders.c.name.label("decoder_name"), decoders.c.version, decoders.c.settings_hash]
+        source = source.outerjoin(decoders, decoders.c.id == page.c.decoder)
     return (
-        select(page, devices.c.name.label("device_name"), names)
-        .join(devices, devices.c.id == page.c.device)
+        select(*columns)
+        .select_from(source)
         .order_by(page.c.time.desc(), page.c.sequence.desc(), page.c.epoch.desc(), page.c.position.desc())
     )
 
@@ -75,7 +80,8 @@ def number(value: float) -> float | int:
     return int(value) if value.is_integer() and abs(value) <= 2**53 else value
 
 
-def _row(row: Row[Any], metric: str | None) -> TelemetryRow:
+def _row(row: Row[Any], query: ListTelemetry) -> TelemetryRow:
+    metric = query.metric
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
     others, said_units = row.others or {}, row.units or {}
@@ -94,4 +100,17 @@ def _row(row: Row[Any], metric: str | None) -> TelemetryRow:
         integration_id=row.source,
         time_replaced=row.flags & REPLACED != 0,
         sequence=row.sequence,
+        provenance=_provenance(row) if query.provenance else None,
+    )
+
+
+def _provenance(row: Row[Any]) -> Provenance:
+    return Provenance(
+        epoch=row.epoch,
+        sequence=row.sequence,
+        position=row.position,
+        decoder=row.decoder_name,
+        version=row.version,
+        settings_hash=row.settings_hash,
+        flags=tuple(name for bit, name in FLAGS.items() if row.flags & bit),
     )
