@@ -70,23 +70,31 @@ class _Secrets(Model):
 
 
 class OpenSettingsWithSecrets(_Secrets, OpenSettings):
-    pass
+    """`auth: none`, which it is without a user name."""
 
 
 class PasswordSettingsWithSecrets(_Secrets, PasswordSettings):
+    """`auth: password`, which it is with a user name; behind TLS a client certificate may come with it."""
+
     tls: TlsWithKey | None = Field(default_factory=_default_tls)
     password: Password | None = None
 
 
 class CertificateSettingsWithSecrets(_Secrets, CertificateSettings):
+    """`auth: client_certificate`: the certificate with its chain, and its key."""
+
     tls: TlsWithKey
 
 
 class AwsIotSettingsWithSecrets(_Secrets, AwsIotSettings):
+    """`auth: aws_iot`: AWS IoT Core, at 8883 or 443; QoS 0 and 1, 50 filters of 256 bytes and 8 levels."""
+
     tls: TlsWithKey
 
 
 class AzureIotSettingsWithSecrets(_Secrets, AzureIotSettings):
+    """`auth: azure_sas`: Azure IoT Hub as one of its devices; `shared_access_key` is that device's, in base64."""
+
     shared_access_key: SharedAccessKey | None = None
 
 
