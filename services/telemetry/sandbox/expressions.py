@@ -16,7 +16,7 @@ from services.telemetry.sandbox.pool import Failure, Pool, Rule
 from services.telemetry.sandbox.protocol import Asked, Outcome
 
 _log = log(part="expressions")
-BATCH_S = 2.0  # what is not decoded by then is a dead letter: no batch waits for longer
+BATCH_S = 1.0  # what is not decoded by then is a dead letter: no good message waits longer for a bad one
 SLICE = 200  # results read at a time: 2 ms, and then others have their turn
 
 

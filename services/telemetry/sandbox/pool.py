@@ -51,11 +51,20 @@ class Failure(NamedTuple):
     detail: str
 
 
-class Pool:
-    """`size` workers and a spare, started when the first rule comes; `close()` ends them.
+class _Lane:
+    """Workers for one kind of rules, each busy, idle, or being replaced."""
 
-    An organization has one worker at a time, however many rules it has; organizations take turns of a few
-    milliseconds, in the order in which they ask.
+    def __init__(self, size: int) -> None:
+        self.size, self.count = size, 0
+        self.idle: asyncio.Queue[Worker] = asyncio.Queue()
+
+
+class Pool:
+    """Workers, started when the first rule comes; `close()` ends them.
+
+    `size` of them are for rules that are proven: their last turn ended well. One is for the others, so that a new
+    rule holds up new ones only. A spare takes the place of one that dies. An organization has one worker at a
+    time, however many rules it has; organizations take turns of a few milliseconds, in the order in which they ask.
     """
 
     def __init__(
@@ -67,23 +76,25 @@ class Pool:
         allowance: Allowance = Allowance(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._size, self._happened, self._limits, self._clock = size, happened, limits, clock
+        self._happened, self._limits, self._clock = happened, limits, clock
         self._quarantine = Quarantine(allowance)
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
-        self._workers: set[Worker] = set()
+        self._proven, self._probation = _Lane(size), _Lane(1)
         self._spares: list[Worker] = []
+        self._ready = asyncio.Event()  # the first one was started, or could not be
         self._starting = 0
-        self._living: set[Worker] = set()  # those above, busy ones, and those that are on their way out
+        self._living: set[Worker] = set()  # all of them, and those that are on their way out
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted: dict[str, tuple[asyncio.Lock, int]] = {}  # an organization's turn; and how many want it
-        self._cost_s: dict[quarantine.Rule, float] = {}  # CPU seconds a message
+        self._cost_s: dict[quarantine.Rule, float] = {}  # CPU seconds a message, of proven rules
         self._closed = False
 
     async def evaluate(
-        self, rule: Rule, messages: Sequence[Asked], *, within_s: float = 2.0
+        self, rule: Rule, messages: Sequence[Asked], *, within_s: float = 1.0
     ) -> list[Outcome | Failure]:
         """One for each message; never raises for what a rule does. What is not done in time has a Failure."""
         done: list[Outcome | Failure] = []
+        self._fill()
+        await self._ready.wait()
         lock, wanted = self._wanted.get(rule.organization, (asyncio.Lock(), 0))
         self._wanted[rule.organization] = (lock, wanted + 1)
         try:
@@ -120,6 +131,7 @@ class Pool:
             except Died as death:
                 _deaths.add(1, labels)
                 _log.warning("a worker died", organization=rule.organization, rule=key.digest, why=death.why)
+                self._cost_s.pop(key, None)
                 if death.guilty:
                     cost_s = self._limits.message_cpu_s + START_COST_S
                     self._quarantine.died(key, death.why, cost_s, self._clock())
@@ -161,18 +173,19 @@ class Pool:
             self._cost_s.pop(next(iter(self._cost_s)))
 
     async def _run(self, rule: Rule, turn: list[Asked]) -> tuple[list[Outcome], float]:
+        lane = self._proven if rule.key in self._cost_s else self._probation
         self._fill()
-        worker = await self._idle.get()
+        worker = await lane.idle.get()
         try:
             return await worker.run(rule.language, rule.source, turn)
         finally:
-            self._give(worker)
+            self._give(worker, lane)
 
-    def _give(self, worker: Worker) -> None:
+    def _give(self, worker: Worker, lane: _Lane) -> None:
         if worker.alive and not worker.worn and not self._closed:
-            self._idle.put_nowait(worker)
+            lane.idle.put_nowait(worker)
             return
-        self._workers.discard(worker)
+        lane.count -= 1
         if worker.alive:
             self._background(self._retire(worker))
         else:
@@ -187,12 +200,14 @@ class Pool:
         """The spare takes an empty place, and others are started."""
         if self._closed:
             return
-        while self._spares and len(self._workers) < self._size:
-            worker = self._spares.pop()
-            self._workers.add(worker)
-            self._idle.put_nowait(worker)
-        missing = self._size + SPARES - len(self._workers) - len(self._spares) - self._starting
-        for _ in range(missing):
+        wanted = SPARES - len(self._spares) - self._starting
+        for lane in (self._proven, self._probation):
+            while self._spares and lane.count < lane.size:
+                lane.count += 1
+                lane.idle.put_nowait(self._spares.pop())
+                wanted += 1
+            wanted += lane.size - lane.count
+        for _ in range(wanted):
             self._starting += 1
             self._background(self._start())
 
@@ -202,6 +217,7 @@ class Pool:
                 try:
                     worker = await Worker.start(self._limits)
                 except OSError as error:
+                    self._ready.set()  # nobody waits for it longer than for an answer
                     _log.error("a worker could not be started", error=str(error))
                     await asyncio.sleep(RESTART_S)
                     continue
@@ -209,6 +225,7 @@ class Pool:
                     _log.warning("this kernel filters no system calls: workers are confined by limits alone")
                 self._living.add(worker)
                 self._spares.append(worker)
+                self._ready.set()
                 break
         finally:
             self._starting -= 1
@@ -227,7 +244,6 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(worker.kill() for worker in self._living))
         self._living.clear()
-        self._workers.clear()
         self._spares.clear()
 
     def _tell(self, rule: Rule) -> None:
