@@ -25,8 +25,8 @@ class Settings(ServiceSettings):
     """A tenth of the 50 ms in which a reading is to be queryable."""
 
     expression_workers: int = 2
-    """Processes for tenants' expressions (and a spare), started when the first one is used; an organization has one
-    at a time."""
+    """Processes for tenants' expressions that are proven, beside one for others and a spare; started with the first
+    rule. An organization has one at a time."""
 
     query_pool_size: int = 8
     """Connections for queries: two cores answer no more at a time; others wait their turn."""
