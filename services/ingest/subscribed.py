@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from contracts.failures import Unavailable
 from services.ingest import broker_drops
 from services.ingest.broker_drops import DROPPED, BrokerDrops
 from services.ingest.frames import Incoming
@@ -20,6 +21,7 @@ class Subscribed:
         self.drops = BrokerDrops()
         self._held: frozenset[str] | None = None  # by this process, in the session that the broker holds
         self._asks_for_drops = False
+        self._tells = True
         self._granted: dict[str, tuple[int, datetime]] = {}  # by filter: QoS, and since when
 
     def qos(self, filter: str) -> int | None:
@@ -36,13 +38,13 @@ class Subscribed:
         At every connection anew: a broker that crashed may have kept the session and lost a subscription.
         """
         now = frozenset(topic.filter for topic in wanted.topics)
-        self._asks_for_drops = broker_drops.asked(wanted.settings, wanted.topics)
+        self._asks_for_drops = self._tells and broker_drops.asked(wanted.settings, wanted.topics)
         failures = await session.subscribe(wanted.topics)
         before = wanted.formerly if self._held is None else self._held
         await session.unsubscribe(sorted(before - now))
         self._held = now
         if self._asks_for_drops:
-            await session.subscribe((DROPPED,))  # where it is refused, the broker does not tell
+            await self._ask_for_drops(session)
         said = zip(wanted.topics, failures, strict=True)
         self.refused = {topic.filter: why for topic, why in said if why is not None}
         at, codes = datetime.now(UTC), session.granted
@@ -51,6 +53,14 @@ class Subscribed:
             for filter in now
             if filter in codes and filter not in self.refused
         }
+
+    async def _ask_for_drops(self, session: Session) -> None:
+        """Where it is refused, the broker does not tell; one that hangs up at it is not asked again."""
+        try:
+            await session.subscribe((DROPPED,))
+        except Unavailable:
+            self._tells = False
+            raise
 
     def sift(self, chunk: list[Incoming]) -> tuple[list[Incoming], int]:
         """Messages without the broker's own count, and how many it has dropped since it said the last one."""

@@ -80,6 +80,18 @@ async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         pass
 
 
+async def obliging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Grants every further SUBSCRIBE of 3.1.1 that has one filter, and answers pings."""
+    while data := await reader.read(65536):
+        while len(data) > 1:
+            size = 2 + data[1]  # short packets are all that we are sent
+            if data[0] == 0x82:
+                writer.write(packet(0x90, data[2:4] + b"\0"))
+            elif data[0] == 0xC0:
+                writer.write(packet(0xD0, b""))
+            data = data[size:]
+
+
 async def closing(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
     """Hangs up at once."""
 
