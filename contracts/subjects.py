@@ -66,6 +66,11 @@ def messages_of_source(organization: str, source: str) -> str:
     return f"message.*.{organization}.{source}"
 
 
+def hosted_messages_of(organization: str) -> str:
+    """Filter for an organization's messages of the hosted broker."""
+    return f"message.*.{organization}.{HOSTED}.>"
+
+
 def messages_of_hosted() -> str:
     """Filter for all messages of the hosted broker, of all organizations."""
     return f"message.*.*.{HOSTED}.>"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from contracts import dead_letter_calls, rebuild
+from contracts import dead_letter_calls, rebuild, redecode
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
 from contracts.decoder_previews import PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.organizations import PLATFORM
+from contracts.redecode import EndRedecode
 from contracts.streams import COMMANDS
 from runtime import activity, rpc
 from runtime.activity import ActivityLog
@@ -34,6 +35,10 @@ from services.telemetry.queries import Queries
 from services.telemetry.rebuild import Rebuilder
 from services.telemetry.rebuild_calls import RebuildCalls
 from services.telemetry.reconcile import reconcile, reconcile_once
+from services.telemetry.redecode import Redecoder
+from services.telemetry.redecode_calls import RedecodeCalls
+from services.telemetry.redecode_job import Outcomes
+from services.telemetry.redecode_preview import Preview
 from services.telemetry.rereading import NoDeadLetters
 from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
@@ -113,7 +118,12 @@ async def run() -> None:
         service.task(forget_states(pool, settings.messages_days, settings.housekeeping_s), "old states")
         service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
 
-        live: dict[str, Projector[Any]] = {"messages": messages, "activity": events, "commands": commands}
+        live: dict[str, Projector[Any]] = {
+            "messages": messages,
+            "activity": events,
+            "commands": commands,
+            "dead-letters": letters,
+        }
         counted = settings.hosted_broker == "nats"
 
         def anew() -> dict[str, Projection[Any]]:
@@ -122,6 +132,7 @@ async def run() -> None:
                 "messages": MessagesProjection(directory, NoDeadLetters(), Partitions(), numbers),
                 "activity": ActivityProjection(Partitions(), ShadowDictionaries()),
                 "commands": CommandsProjection(),
+                "dead-letters": DeadLettersProjection(Partitions()),
             }
 
         rebuilder = Rebuilder(
@@ -137,6 +148,13 @@ async def run() -> None:
         rpc.serve(bus.broker, rebuild.GET_REBUILD, rebuilds.get, queue=NAME)
         rpc.serve(bus.broker, rebuild.CANCEL_REBUILD, rebuilds.cancel, queue=NAME)
         rpc.serve(bus.broker, rebuild.GET_LOGS, rebuilds.logs, queue=NAME)
+
+        async def ended(request: EndRedecode) -> None:
+            await rpc.call(bus, redecode.END_REDECODE, request)
+
+        again = MessagesProjection(directory, NoDeadLetters(), Partitions())
+        redecoder = Redecoder(bus.client, pool, directory, again, Outcomes(writer), messages, ended)
+        service.task(redecoder.run(), "redecode")
 
         if counted:
             service.task(reconcile(bus, pool, settings.reconcile_s), "reconcile")
@@ -155,6 +173,14 @@ async def run() -> None:
         tried = Pool(1, lambda *_: None)
         service.on_stop(tried.close)
         rpc.serve(bus.broker, PREVIEW_DECODER, Previews(tried).preview, queue=NAME)
+        jobs = RedecodeCalls(answers.store, pool, redecoder)
+        preview = Preview(bus.client, pool, directory)
+        rpc.serve(bus.broker, redecode.PREVIEW_REDECODE, preview.preview, queue=NAME)
+        rpc.serve(bus.broker, redecode.LIST_REDECODES, jobs.list_redecodes, queue=NAME)
+        rpc.serve(bus.broker, redecode.GET_REDECODE, jobs.get, queue=NAME)
+        rpc.serve(bus.broker, redecode.PAUSE_REDECODE, jobs.pause, queue=NAME)
+        rpc.serve(bus.broker, redecode.RESUME_REDECODE, jobs.resume, queue=NAME)
+        rpc.serve(bus.broker, redecode.CANCEL_REDECODE, jobs.cancel, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)

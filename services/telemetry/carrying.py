@@ -73,6 +73,10 @@ def _span(partition: str, floor: date) -> tuple[datetime, datetime, date | None]
 
 async def carry_states(connection: Session, table: str, column: str, before: datetime) -> None:
     """Rows that only events of before the log speak of; what the log says of them comes on top."""
+    for row in await connection.fetch(_DAYS, table):
+        if not row["relname"].endswith("_old"):
+            day = datetime.strptime(row["relname"][-8:], "%Y%m%d").replace(tzinfo=UTC).date()
+            await connection.execute("SELECT hybridmq_ensure_day($1, $2)", table, day)
     await connection.execute(
         f"INSERT INTO {table} SELECT * FROM public.{table} WHERE {column} < $1 ON CONFLICT DO NOTHING",  # noqa: S608
         before,

@@ -23,6 +23,7 @@ class Segment(NamedTuple):
     epoch: int
     first: int
     last: int | None  # None: the newest epoch, which goes on
+    created: str  # of the stream that the epoch was read from
 
 
 class Overtaken(Exception):
@@ -113,7 +114,9 @@ async def begin_epoch(
 async def lineage(connection: Session, stream: str, first: int) -> list[Segment]:
     """What the stream holds from `first` on, oldest first; rows of no segment are in the database only."""
     rows = await connection.fetch(
-        "SELECT id, first, shared_until FROM public.epochs WHERE stream = $1 ORDER BY id", stream
+        "SELECT id, first, shared_until, created FROM public.epochs WHERE stream = $1 ORDER BY id", stream
     )
-    segments = [Segment(row["id"], max(row["first"], first), row["shared_until"]) for row in rows]
+    segments = [
+        Segment(row["id"], max(row["first"], first), row["shared_until"], row["created"]) for row in rows
+    ]
     return [segment for segment in segments if segment.last is None or segment.first <= segment.last]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -19,7 +19,8 @@ from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.jetstream import ApiError
 from runtime.observe import log
 from runtime.pull import Entry, Pull
-from services.telemetry.decoding import Read
+from services.telemetry.decoding import Choose, Read
+from services.telemetry.redecode_orders import Order, Orders
 from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
 from services.telemetry.sandbox.pool import Pool
 
@@ -40,6 +41,8 @@ class Directory:
         self._client = client
         self._expressions = expressions
         self._held = Choices()
+        self.orders = Orders()  # history that is to be read by another decoder
+        self.on_order: Callable[[Order], None] | None = None
         self._uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
         self._limits: dict[str, _PayloadLimits] = {}  # of organizations that were ever given one
@@ -48,22 +51,23 @@ class Directory:
 
     def choose(self, organization: str, source: str, at_ns: int) -> Choice:
         choice = self._held.choose(organization, source, at_ns)
+        choice = self.orders.choose(organization, source, at_ns, choice)
         limits = self._limits.get(organization)
         if limits is None:
             return choice
         held = bisect_right(limits.times, at_ns) - 1
         return choice if held < 0 else choice._replace(payload_bytes_max=limits.payload_bytes[held])
 
-    async def ahead(self, entries: Sequence[Entry]) -> dict[int, Read]:
+    async def ahead(self, entries: Sequence[Entry], choose: Choose | None = None) -> dict[int, Read]:
         """What expressions read in these, by sequence, for `project`; empty where none is used."""
-        if self._expressions is None or not self._uses_expressions:
+        if self._expressions is None or (choose is None and not self._uses_expressions):
             return {}
-        return await decode_ahead(self._expressions, entries, self.choose)
+        return await decode_ahead(self._expressions, entries, choose or self.choose)
 
     @property
     def has_stateful(self) -> bool:
         """Whether any decoder ever chosen keeps states."""
-        return self._held.stateful
+        return self._held.stateful or self.orders.stateful
 
     async def know(self, sources: set[tuple[str, str]]) -> None:
         """Waits a moment for those that are not known yet; one that never comes is decoded by the default."""
@@ -85,7 +89,7 @@ class Directory:
             self._client,
             "REGISTRY",
             start=1,
-            filters=[subjects.registry_of_kind("integration"), subjects.registry_of_kind("organization")],
+            filters=[subjects.registry_of_kind(kind) for kind in ("integration", "organization", "redecode")],
             name="telemetry-registry",
         )
         while True:
@@ -114,6 +118,12 @@ class Directory:
                 limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
                 return
             if recorded is None:
+                return
+            order = self.orders.apply(entity.organization, entity.id, recorded.event, recorded.time)
+            if order is not None:
+                self._uses_expressions |= uses_expression(order.choice.settings)
+                if self.on_order is not None:
+                    self.on_order(order)
                 return
             choice = self._held.apply(entity.organization, entity.id, recorded.event, entry.time_ns)
         except (Failure, ValidationError) as error:

@@ -18,7 +18,7 @@ from runtime.observe import span
 from runtime.pull import Entry
 from services.telemetry.checkpoints import Session
 from services.telemetry.dead_letters import DeadLetters
-from services.telemetry.decoding import Batch, is_hosted, project, stored_message, unstorable
+from services.telemetry.decoding import Batch, SampleRow, is_hosted, project, stored_message, unstorable
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
 from services.telemetry.parting import Found
@@ -65,6 +65,10 @@ class MessagesProjection:
         self._states = States()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
+        return await self._ready(pool, await self.decode(pool, entries, place), place)
+
+    async def decode(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Batch:
+        """What these entries say; nothing is written."""
         # Commands to devices come along under other subjects (contracts.streams): nothing is made of them.
         entries = [entry for entry in entries if entry.subject.startswith(MESSAGES_PREFIX)]
         await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
@@ -76,7 +80,7 @@ class MessagesProjection:
             part = entries[start : start + SLICE]
             project(part, self._directory.choose, batch, ahead, self._states)
             await asyncio.sleep(0)
-        return await self._ready(pool, batch, place)
+        return batch
 
     async def _load_states(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> None:
         wanted: dict[Sender, Stateful] = {}
@@ -159,6 +163,18 @@ class MessagesProjection:
             received.append(stored(found.subject, found.headers, b"", received[0]).received)
         organization = found.subject.split(".")[2]
         return bool(await connection.fetchval(_KNOWN, organization, received, found.sequence))
+
+    def number_of(self, organization: str) -> int:
+        """Of an organization of the batch that was prepared last; so are those below."""
+        return self._dictionaries.organizations[organization].id
+
+    def device_number(self, organization: str, device: str | None) -> int | None:
+        return None if device is None else self._dictionaries.organizations[organization].devices[device]
+
+    def numbers_of(self, row: SampleRow) -> tuple[int, list[int]]:
+        """Of the device and the metrics of a sample."""
+        held = self._dictionaries.organizations[row.organization]
+        return held.devices[row.device], held.shapes[row.metrics].ids
 
     def forget(self) -> None:
         self._dictionaries.forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -72,3 +73,22 @@ async def _decisive(
         if stored is not None:
             return found, stored
         start = found.sequence + 1
+
+
+async def first_since(client: Client, stream: str, time_ns: int, state: jetstream.StreamState) -> int:
+    """The first sequence that was stored at this time or later; behind the end where there is none."""
+    low, high = max(state.first, 1), state.last + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = await following(client, stream, middle, ">")
+        if found is None or found.time_ns >= time_ns:
+            high = middle
+        else:
+            low = found.sequence + 1
+    return low
+
+
+def moment(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC) + timedelta(
+        0, 0, time_ns // 1000 % 1_000_000
+    )

@@ -36,7 +36,7 @@ LOCK_MS = 500  # readers wait no longer for the exchange to begin: well below th
 FAILURES_MAX = 20  # in a row, without progress
 # What is let go of soon is carried over: the log must still hold the first message when it is read.
 MARGIN_NS = 3600 * 1_000_000_000
-COMPARED = ("device_metrics", "presence", *SUMS, "device_commands", "devices")
+COMPARED = ("device_metrics", "presence", *SUMS, "device_commands", "dead_letters", "devices")
 
 Make = Callable[[], Mapping[str, Projection[Any]]]
 """The projections of a run, by name; nothing that they remember outlives it."""
@@ -178,20 +178,8 @@ class Rebuilder:
             if first > 1:
                 oldest = await parting.following(self._client, stream, first, ">")
                 if oldest is not None:
-                    first = await self._from(stream, oldest.time_ns + MARGIN_NS, state)
+                    first = await parting.first_since(self._client, stream, oldest.time_ns + MARGIN_NS, state)
             await holder.execute("INSERT INTO carried (name) VALUES ($1)", f"from {name} {first}")
-
-    async def _from(self, stream: str, time_ns: int, state: jetstream.StreamState) -> int:
-        """The first sequence that was stored at this time or later; the end of a log that is younger."""
-        low, high = max(state.first, 1), state.last + 1
-        while low < high:
-            middle = (low + high) // 2
-            found = await parting.following(self._client, stream, middle, ">")
-            if found is None or found.time_ns >= time_ns:
-                high = middle
-            else:
-                low = found.sequence + 1
-        return low
 
     @property
     def _streams(self) -> dict[str, str]:
@@ -215,7 +203,7 @@ class Rebuilder:
             if job.complete(name):
                 continue
             first = await parting.following(self._client, stream, job.segments[name][0].first, ">")
-            since = datetime.now(UTC) if first is None else _moment(first.time_ns)
+            since = datetime.now(UTC) if first is None else parting.moment(first.time_ns)
             for table, column in TABLES[name].items():
                 if table in PARTITIONED:
                     await carrying.carry_rows(pool, job.id, table, job.segments[name])
@@ -306,7 +294,3 @@ class Rebuilder:
                 if order is not None:
                     await connection.execute(_END, order["id"], "failed", why)
                 await connection.execute("SELECT public.hybridmq_shadow_drop()")
-
-
-def _moment(time_ns: int) -> datetime:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC)

@@ -18,7 +18,9 @@ TABLES: dict[str, dict[str, str]] = {
     "messages": {"samples": "time", "messages": "received_at", "presence": "at"},
     "activity": {"activity": "time", "connections": "connected_at"},
     "commands": {"device_commands": "queued_at"},
+    "dead-letters": {"dead_letters": "received_at"},
 }
+# Rows that stay as they were written, with the sequence of their message.
 PARTITIONED = {"samples": "time", "messages": "received_at", "activity": "time"}
 # Sums over all time: made anew only where the log goes back to its beginning.
 SUMS = ("credential_statistics", "credential_refusals")

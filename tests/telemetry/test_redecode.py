@@ -1,0 +1,220 @@
+"""History decoded again: exactly the messages of the range, counted, found right everywhere afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from contracts.failures import Refused
+from contracts.integrations import DecoderChoice
+from contracts.redecode import (
+    CANCEL_REDECODE,
+    LIST_REDECODES,
+    PAUSE_REDECODE,
+    RESUME_REDECODE,
+    ListRedecodes,
+    NamedRedecode,
+)
+from contracts.telemetry import GET_DEVICE, LIST_DEVICES, GetDevice, ListDevices
+from deploy.local.nats import NatsServer
+from deploy.local.postgres import DatabaseUrls
+from tests.conftest import RunService
+from tests.support.eventually import eventually
+from tests.support.service import Service
+from tests.telemetry.redecoding import (
+    CUSTOM,
+    earlier,
+    in_state,
+    job,
+    nested,
+    new_organization,
+    order,
+    preview,
+    readings,
+    soon,
+)
+from tests.telemetry.world import World, world
+
+OLD, NEW = ("body.values.t", "kind"), ("t",)
+
+
+@pytest.fixture(scope="module")
+def services(run_service: RunService, own_nats: NatsServer, database: DatabaseUrls) -> list[Service]:
+    return [run_service("credentials", own_nats), run_service("telemetry", own_nats, database)]
+
+
+@pytest.fixture
+async def there(
+    services: list[Service], own_nats: NatsServer, database: DatabaseUrls
+) -> AsyncIterator[World]:
+    async with world(own_nats, database) as made:
+        yield made
+
+
+async def test_exactly_the_messages_of_the_range_are_decoded_again(there: World) -> None:
+    org, other = await new_organization(there), await new_organization(there, "Other")
+    before = await there.hosted(org, "d1", nested(1))
+    await there.hosted(other, "d1", nested(1))
+    await asyncio.sleep(0.01)  # so that the range begins behind it
+    start = soon()
+    await asyncio.sleep(0.01)
+    within = [await there.hosted(org, "d1", nested(number)) for number in (2, 3)]
+    within.append(await there.hosted(org, "d2", nested(4)))
+    await asyncio.sleep(0.01)
+    end = soon()
+    await asyncio.sleep(0.01)
+    after = await there.hosted(org, "d1", nested(5))
+    await there.stored(after)
+
+    seen = await preview(there, org, start, end=end)
+    assert (seen.messages, seen.complete) == (3, True)
+    assert (seen.added, seen.removed, seen.changed, seen.unchanged) == (3, 6, 0, 0)
+    assert {(one.device_id, one.metric) for one in seen.samples_added} == {("d1", "t"), ("d2", "t")}
+    assert seen.samples_removed[0].before is not None
+    assert await readings(there, org) == [(d, s, OLD) for d, s in _devices(before, within, after)]
+
+    id = await order(there, org, start, end=end)
+    done = await in_state(there, org, id, "done")
+    assert (done.messages, done.added, done.removed, done.changed) == (3, 3, 6, 0)
+    assert (done.progress, done.failed, done.resolved) == (1.0, 0, 0)
+    wanted = [(d, s, NEW if s in within else OLD) for d, s in _devices(before, within, after)]
+    assert await readings(there, org) == wanted
+    assert {metrics for _, _, metrics in await readings(there, other)} == {OLD}
+    versions = await there.database.fetch(
+        "SELECT DISTINCT d.name, s.sequence = ANY($2::bigint[]) AS again FROM samples s"
+        " JOIN decoders d ON d.id = s.decoder JOIN organizations o ON o.id = s.organization WHERE o.name = $1",
+        org,
+        within,
+    )
+    assert {tuple(row) for row in versions} == {("standard", False), ("custom", True)}
+    d1 = await there.ask(GET_DEVICE, GetDevice(organization=org, id="d1"))
+    assert {metric: latest.value for metric, latest in d1.latest.items()} == {
+        "body.values.t": 5,
+        "kind": "x",
+        "t": 3,
+    }
+    d2 = await there.ask(GET_DEVICE, GetDevice(organization=org, id="d2"))
+    assert set(d2.latest) == {"t"}, "a metric that is nowhere any more is shown"
+
+
+def _devices(before: int, within: list[int], after: int) -> list[tuple[str, int]]:
+    return [("d1", before), ("d1", within[0]), ("d1", within[1]), ("d2", within[2]), ("d1", after)]
+
+
+async def test_dead_letters_are_resolved_and_others_made(there: World) -> None:
+    org = await new_organization(there)
+    await there.hosted(org, "d1", b"21.5 degrees")
+    last = await there.hosted(org, "d1", b'{"t": 1}')
+    await there.stored(last)
+    failing = (
+        "SELECT count(failure) FROM messages m JOIN organizations o ON o.id = organization WHERE name = $1"
+    )
+    assert await there.database.fetchval(failing, org) == 1
+    seen = await preview(there, org, earlier(hours=1), DecoderChoice(name="text"))
+    assert (seen.resolved, seen.failed) == (1, 0)
+    id = await order(there, org, earlier(hours=1), DecoderChoice(name="text"))
+    done = await in_state(there, org, id, "done")
+    assert (done.resolved, done.failed) == (1, 0)
+    assert await there.database.fetchval(failing, org) == 0
+    states = "SELECT array_agg(state) FROM dead_letters l JOIN organizations o ON o.id = organization WHERE name = $1"
+    await eventually(lambda: _is(there, states, org, ["resolved"]))
+
+    other = await new_organization(there)
+    await there.stored(await there.hosted(other, "d1", b'{"t": 1}'))
+    id = await order(there, other, earlier(hours=1), CUSTOM)
+    done = await in_state(there, other, id, "done")
+    assert (done.resolved, done.failed, done.removed) == (0, 1, 1)
+    assert await there.database.fetchval(failing, other) == 1
+    await eventually(lambda: _is(there, states, other, ["open"]))
+    assert await readings(there, other) == []
+
+
+async def _is(there: World, query: str, org: str, wanted: object) -> bool:
+    return bool(await there.database.fetchval(query, org) == wanted)
+
+
+async def test_a_device_that_only_the_former_decoder_knew_is_gone(there: World) -> None:
+    org = await new_organization(there)
+    payload = {"device": "ghost", "real": "r1", "v": {"t": 1}}
+    last = await there.bridged(org, "int_plant", "plant/data", payload)
+    await there.stored(last)
+    wanted = DecoderChoice(name="custom", settings={"device_id_path": "real", "telemetry_path": "v"})
+    with pytest.raises(Refused) as refused:
+        await order(there, org, earlier(hours=1), wanted, integration="int_plant")
+    assert refused.value.code == "not_found", "an integration that the registry does not know"
+    await there.bridged(org, "http", "plant/data", payload)
+    await there.stored(await there.bridged(org, "http", "plant/data", payload))
+    id = await order(there, org, earlier(hours=1), wanted)
+    await in_state(there, org, id, "done")
+    items = (await there.ask(LIST_DEVICES, ListDevices(organization=org))).items
+    assert sorted(item.id for item in items) == ["ghost", "r1"], "the integration's own message is untouched"
+    assert [device for device, _, _ in await readings(there, org)] == ["ghost", "r1", "r1"]
+
+
+async def test_a_job_is_paused_resumed_and_cancelled(there: World) -> None:
+    org = await new_organization(there)
+    await there.fill(org, 12_000, devices=20)
+    await there.stored(await there.hosted(org, "d1", nested(1)))
+    id = await order(there, org, earlier(hours=1), DecoderChoice(name="raw"))
+    named = NamedRedecode(organization=org, actor="key:x", id=id)
+    await eventually(lambda: _messages(there, id, 1))
+    assert (await there.ask(PAUSE_REDECODE, named)).state == "paused"
+    held = (await job(there, org, id)).messages
+    with pytest.raises(Refused) as refused:
+        await order(there, org, earlier(hours=1))
+    assert refused.value.code == "redecode.running"
+    await asyncio.sleep(0.5)  # it rests
+    assert (await job(there, org, id)).messages == held < 12_001
+    assert (await there.ask(RESUME_REDECODE, named)).state == "running"
+    await eventually(lambda: _messages(there, id, held + 1))
+    assert (await there.ask(CANCEL_REDECODE, named)).state == "cancelling"
+    ended = await in_state(there, org, id, "cancelled")
+    assert 0 < ended.messages < 12_001
+    assert len(await readings(there, org)) == 12_001 - ended.messages
+    for call in (PAUSE_REDECODE, RESUME_REDECODE, CANCEL_REDECODE):
+        with pytest.raises(Refused) as refused:
+            await there.ask(call, named)
+        assert refused.value.code == "redecode.ended"
+    await eventually(lambda: there.database.fetchval("SELECT reported FROM redecodes WHERE id = $1", id))
+    second = await order(there, org, earlier(hours=1))
+    await in_state(there, org, second, "done")
+    page = await there.ask(LIST_REDECODES, ListRedecodes(organization=org, limit=1))
+    assert [item.id for item in page.items] == [second]
+    page = await there.ask(LIST_REDECODES, ListRedecodes(organization=org, cursor=page.next_cursor))
+    assert [item.id for item in page.items] == [id]
+
+
+async def _messages(there: World, id: str, least: int) -> bool:
+    held = await there.database.fetchval("SELECT messages FROM redecodes WHERE id = $1", id)
+    return held is not None and held >= least
+
+
+async def test_what_may_not_be_is_refused(there: World) -> None:
+    org, other = await new_organization(there), await new_organization(there, "Other")
+    await there.stored(await there.hosted(org, "d1", nested(1)))
+    start = earlier(hours=1)
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"decoder": DecoderChoice(name="nope")}, "decoder.unknown"),
+        ({"end": start}, "request.invalid"),
+        ({"end": earlier(hours=2)}, "request.invalid"),
+        ({"start": soon().replace(year=2100)}, "request.invalid"),
+        ({"integration": "int_0000000000000000"}, "not_found"),
+    )
+    for bad, code in wrong:
+        with pytest.raises(Refused) as refused:
+            await order(there, org, bad.pop("start", start), bad.pop("decoder", CUSTOM), **bad)
+        assert refused.value.code == code
+    with pytest.raises(Refused) as refused:
+        await order(there, org, start, DecoderChoice(name="custom", settings={"telemetry_path": 7}))
+    assert "decoder.settings" in (refused.value.field or "")
+    id = await order(there, org, start)
+    await in_state(there, org, id, "done")
+    for call in (PAUSE_REDECODE, RESUME_REDECODE, CANCEL_REDECODE):
+        with pytest.raises(Refused) as refused:
+            await there.ask(call, NamedRedecode(organization=other, actor="key:y", id=id))
+        assert refused.value.code == "not_found"
+    with pytest.raises(Refused) as refused:
+        await job(there, other, id)
+    assert refused.value.code == "not_found"
+    assert (await there.ask(LIST_REDECODES, ListRedecodes(organization=other))).items == []
