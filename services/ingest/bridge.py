@@ -122,6 +122,8 @@ class Bridge:
             self._flow.tally.duplicates += 1
             if copy.sequence:
                 self._acknowledge(session, mid, qos)
+                if self.after_stored is not None:
+                    self.after_stored(session, message)
             else:
                 self._waiting[copy.number] = (session, qos)
             return

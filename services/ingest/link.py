@@ -37,6 +37,7 @@ from services.ingest.flow import Flow
 from services.ingest.frames import Incoming
 from services.ingest.links import Wanted
 from services.ingest.network import Network
+from services.ingest.replies import Replies
 from services.ingest.session import Session
 from services.ingest.subscribed import Subscribed
 
@@ -72,6 +73,7 @@ class Link:
         self.connected_since: datetime | None = None
         self.next_try_at: datetime | None = None
         self.subscribed = Subscribed()
+        self._replies = Replies(lambda: self.session)
         self._make_bridge = bridge
         self._read_secrets = read_secrets
         self._activity = activity
@@ -94,6 +96,7 @@ class Link:
         metrics.link_states[self.condition.state] += 1
         try:
             self.bridge = await self._bridge(claim)
+            self._watch()
             await self._carry_on(claim, self.bridge)
         finally:
             if self.bridge is not None:
@@ -286,6 +289,8 @@ class Link:
     def _watch(self) -> None:
         self.flow.tally.watch(topic.filter for topic in self.wanted.topics)
         self.flow.watchdog.given_s = self.wanted.expected_interval_s
+        if self.bridge is not None:
+            self.bridge.after_stored = self._replies.hook(self.wanted.decoder)
 
     def _happen(self, happening: Happening) -> None:
         before = self.condition

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import DEFAULT_TOPICS, TopicFilter
+from contracts.decoders import DEFAULT
 from contracts.envelope import Recorded
 from contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged
@@ -31,6 +32,7 @@ class Wanted:
     formerly: frozenset[str] = frozenset()  # filters that the session at the broker may still have
     paused: bool = False
     expected_interval_s: float | None = None
+    decoder: str = DEFAULT
 
     @property
     def client_id(self) -> str:
@@ -69,7 +71,7 @@ def _wanted(
     key: Key, event: IntegrationCreated | IntegrationChanged, sequence: int, before: Wanted | None
 ) -> Wanted:
     topics = event.topics or DEFAULT_TOPICS
-    wanted = Wanted(key, event.settings, topics, dict(event.secrets), sequence)
+    wanted = Wanted(key, event.settings, topics, dict(event.secrets), sequence, decoder=event.decoder.name)
     if before is None:
         return wanted
     formerly = before.formerly | {topic.filter for topic in before.topics}

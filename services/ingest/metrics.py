@@ -39,6 +39,7 @@ meter.create_observable_counter(
 )
 duplicates = meter.create_counter("hybridmq.ingest.duplicates", description="Redelivered copies recognised")
 dropped = meter.create_counter("hybridmq.ingest.dropped", description="Messages not stored, by reason")
+replies = meter.create_counter("hybridmq.ingest.replies", description="Replies to devices, by outcome")
 published = meter.create_counter("hybridmq.ingest.published", description="Published out, by outcome")
 
 link_states: Counter[str] = Counter()

@@ -237,6 +237,19 @@ class Session:
             raise Refused("broker.refused", f"the broker refused it: {ack.said}")
         return ack.said if ack.code else None
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the broker has not taken yet."""
+        return self._wire.unsent
+
+    def post(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Topics and payloads at QoS 0, together; after the end of the connection, nothing."""
+        made = [
+            packets.publish(0, topic, payload, 0, retain=False, five=self._five)
+            for topic, payload in messages
+        ]
+        self._wire.send(b"".join(made))
+
     def _next_mid(self) -> int:
         while (mid := self._outgoing.next_mid()) in self._requests:
             pass

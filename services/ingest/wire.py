@@ -35,6 +35,11 @@ class Wire:
     def listening(self) -> bool:
         return self._reading
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self._channel.waiting
+
     def pause(self) -> None:
         self._paused = True
         self._watch()
