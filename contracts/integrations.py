@@ -73,11 +73,15 @@ class CreateIntegration(Request):
 
 
 class ChangeIntegration(Request):
-    """None leaves a part as it is; a secret that is not sent stays."""
+    """None leaves a part as it is; a secret that is not sent stays.
+
+    `based_on` are the settings that a change was laid over: where others are held by now, it is a conflict.
+    """
 
     id: str
     name: Name | None = None
     settings: BrokerSettings | None = None
+    based_on: BrokerSettings | None = None
     secrets: dict[str, SecretStr] = {}
     topics: Topics | None = None
     decoder: DecoderChoice | None = None

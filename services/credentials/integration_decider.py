@@ -71,6 +71,8 @@ def decide_hosted(command: ChangeIntegration, held: HostedIntegration) -> list[E
 
 def _changed(command: ChangeIntegration, held: Integration, references: References) -> list[Event]:
     assert held.settings is not None
+    if command.based_on not in (None, held.settings):
+        raise Refused("conflict", "the settings were changed meanwhile")
     settings = command.settings or held.settings
     topics = _topics(command, held, settings)
     if command.settings is not None or command.topics is not None:

@@ -406,3 +406,11 @@ async def test_the_largest_settings_that_are_taken_are_stored_and_answered(repli
     view = await replica.integrations.create(request)
     assert (view.settings, view.topics) == (request.settings, topics)
     assert view == await replica.integrations.create(request)
+
+
+async def test_a_change_laid_over_other_settings_than_are_held_is_a_conflict(replica: Replica) -> None:
+    organization, view = await create(replica, {"host": "h"})
+    based_on = view.settings
+    await change(replica, organization, view.id, {"host": "h", "port": 1884}, based_on=based_on)
+    with refused("conflict"):
+        await change(replica, organization, view.id, {"host": "h", "keepalive_s": 60}, based_on=based_on)

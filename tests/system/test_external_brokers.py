@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -136,3 +137,12 @@ def test_certificate_and_key_in_one_file_are_refused(tenant: Tenant, certificate
     problem = tenant.post("/integrations", {"name": "both", "settings": settings}, expect=422)
     assert problem["field"] == "settings.tls.client_certificate"
     assert certificates.client_key.read_text().splitlines()[1] not in str(problem)
+
+
+def test_of_changes_at_the_same_moment_none_is_lost(tenant: Tenant, broker: Mosquitto) -> None:
+    made = tenant.post("/integrations", {"name": "busy", "settings": {"host": LOOPBACK, "port": broker.port}})
+    changes: list[dict[str, Any]] = [{"keepalive_s": 77}, {"topic_prefix": "hall"}, {"mqtt_version": "5"}]
+    with ThreadPoolExecutor(len(changes)) as pool:
+        list(pool.map(lambda settings: change(tenant, made["id"], settings=settings), changes))
+    held = tenant.get(f"/integrations/{made['id']}")["settings"]
+    assert (held["keepalive_s"], held["topic_prefix"], held["mqtt_version"]) == (77, "hall", "5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal
 
 from litestar import delete, get, patch, post
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from contracts.broker_secrets import BrokerSettingsWithSecrets
 from contracts.calls import Page
+from contracts.failures import Refused
 from contracts.integrations import (
     CHANGE_INTEGRATION,
     CREATE_INTEGRATION,
@@ -30,7 +32,9 @@ from services.gateway.bodies import Body
 from services.gateway.merge import changed_settings
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
 from services.gateway.settings import MESSAGE_BODY_BYTES_MAX
-from services.gateway.state import Backend
+from services.gateway.state import Backend, Gateway
+
+ATTEMPTS, CONFLICT_PAUSE_S = 5, 0.05  # two who change different settings at once both have their way
 
 
 class NewIntegration(Body):
@@ -140,24 +144,35 @@ async def change_integration(
     id: Id, data: JSONBody[IntegrationChange], gateway: Backend, caller: Caller
 ) -> IntegrationView:
     """Change an integration; its connection follows without a restart."""
-    settings, secrets = None, {}
-    if data.settings is not None:
-        held = await gateway.ask(
-            GET_INTEGRATION, GetIntegration(organization=caller.organization, actor=caller.actor, id=id)
-        )
-        merged = changed_settings(held.settings, data.settings)
-        settings, secrets = merged.public(), secrets_of(merged)
     command = ChangeIntegration(
         organization=caller.organization,
         actor=caller.actor,
         id=id,
         name=data.name,
-        settings=settings,
-        secrets=secrets,
         topics=data.topics,
         decoder=data.decoder,
     )
-    return await gateway.ask(CHANGE_INTEGRATION, command)
+    if data.settings is None:
+        return await gateway.ask(CHANGE_INTEGRATION, command)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await _change_settings(gateway, command, data.settings)
+        except Refused as refused:
+            if refused.code != "conflict":
+                raise
+            await asyncio.sleep(CONFLICT_PAUSE_S)
+    return await _change_settings(gateway, command, data.settings)
+
+
+async def _change_settings(
+    gateway: Gateway, command: ChangeIntegration, change: dict[str, Any]
+) -> IntegrationView:
+    """Refused("conflict") where somebody else changed them between reading and writing."""
+    asked = GetIntegration(organization=command.organization, actor=command.actor, id=command.id)
+    held = await gateway.ask(GET_INTEGRATION, asked)
+    merged = changed_settings(held.settings, change)
+    laid_over = {"settings": merged.public(), "secrets": secrets_of(merged), "based_on": held.settings}
+    return await gateway.ask(CHANGE_INTEGRATION, command.model_copy(update=laid_over))
 
 
 @delete("/v1/integrations/{id:str}", opt={"failures": ("integration.hosted",)})
