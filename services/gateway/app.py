@@ -37,6 +37,7 @@ from services.gateway.routes import (
     organizations,
     publish,
     rebuild,
+    redecode,
     secrets,
     sessions,
     stream,
@@ -65,6 +66,7 @@ RESOURCES = (
     ingest,
     telemetry,
     dead_letters,
+    redecode,
     commands,
     stream,
 )

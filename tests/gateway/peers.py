@@ -24,8 +24,9 @@ from contracts import (
     links,
     organizations,
     publishing,
-    subscriptions,
     rebuild,
+    redecode,
+    subscriptions,
     telemetry,
 )
 from contracts.broker_settings import broker_settings
@@ -386,6 +387,46 @@ def _rotation(_: Any) -> key_rotation.Rotation:
     )
 
 
+def _redecode(request: Any) -> redecode.Redecode:
+    if request.id != "redec_1":
+        raise Refused("not_found")
+    return redecode.Redecode(
+        id=request.id,
+        integration_id="hosted",
+        start=NOW,
+        end=NOW,
+        decoder=integrations.DecoderChoice(),
+        decoder_version=1,
+        state="running",
+        ordered_at=NOW,
+    )
+
+
+def _ordered(request: redecode.OrderRedecode) -> redecode.RedecodeOrder:
+    return redecode.RedecodeOrder(
+        id="redec_1",
+        integration=request.integration,
+        start=request.start,
+        end=request.end or NOW,
+        decoder=request.decoder,
+    )
+
+
+def _previewed(_: Any) -> redecode.RedecodePreview:
+    return redecode.RedecodePreview(
+        messages=3,
+        complete=True,
+        looked_until=NOW,
+        log_from=NOW,
+        added=3,
+        removed=6,
+        changed=0,
+        unchanged=0,
+        failed=0,
+        resolved=0,
+    )
+
+
 def _rebuild(_: Any) -> rebuild.Rebuild:
     return rebuild.Rebuild(
         id=1,
@@ -406,6 +447,7 @@ def _rebuild(_: Any) -> rebuild.Rebuild:
 
 
 _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    redecode.ORDER_REDECODE: _ordered,
     organizations.CREATE_ORGANIZATION: lambda r: organizations.OrganizationIssued(
         id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)
     ),
@@ -465,6 +507,12 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     links.WATCH_INTEGRATION: _integration,
 }
 _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    redecode.PREVIEW_REDECODE: _previewed,
+    redecode.LIST_REDECODES: lambda _: Page[redecode.Redecode](items=[]),
+    redecode.GET_REDECODE: _redecode,
+    redecode.PAUSE_REDECODE: _redecode,
+    redecode.RESUME_REDECODE: _redecode,
+    redecode.CANCEL_REDECODE: _redecode,
     decoder_previews.PREVIEW_DECODER: lambda _: decoder_previews.DecoderPreview(outcome="nothing"),
     rebuild.START_REBUILD: _rebuild,
     rebuild.GET_REBUILD: lambda r: rebuild.RebuildState(rebuild=_rebuild(r)),

@@ -35,6 +35,7 @@ TAGS = {
     "telemetry": "What was measured.",
     "messages": "What was sent, as it came.",
     "dead-letters": "Messages that could not be decoded, and why.",
+    "redecode": "History, decoded again with another decoder.",
     "activity": "What happened.",
     "stream": "Messages as they come.",
 }

@@ -8,6 +8,7 @@ from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETT
 from services.gateway.openapi.dead_letter_examples import DEAD_LETTER_EXAMPLES
 from services.gateway.openapi.decoder_examples import DECODER_EXAMPLES
 from services.gateway.openapi.link_examples import LINK_STATUS
+from services.gateway.openapi.redecode_examples import REDECODE_EXAMPLES
 
 _ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
 _CREATED = "2026-11-21T18:00:00Z"
@@ -393,6 +394,7 @@ EXAMPLES: dict[str, Any] = {
         "details": {},
     },
     **DECODER_EXAMPLES,
+    **REDECODE_EXAMPLES,
 }
 
 STREAM = """retry: 1200
