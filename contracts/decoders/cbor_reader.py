@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from contracts.decoders.limits import DEPTH_MAX
+from contracts.decoders.limits import DEPTH_MAX, ITEMS_MAX
 from contracts.failures import Unprocessable
 
 _BIGNUM_BYTES_MAX = 128  # 1,024 bits: what a double's range ends with
@@ -51,17 +51,25 @@ def _not_finite(at: int) -> Unprocessable:
     )
 
 
+def _too_many(at: int) -> Unprocessable:
+    return Unprocessable("payload.too_many", f"over {ITEMS_MAX} items, at byte {at}", field=f"byte {at}")
+
+
 class _Reader:
-    __slots__ = ("at", "bytes_as", "data")
+    __slots__ = ("at", "bytes_as", "data", "left")
 
     def __init__(self, data: bytes, bytes_as: Callable[[bytes], str | None]) -> None:
         self.data, self.bytes_as = data, bytes_as
         self.at = 0
+        self.left = ITEMS_MAX
 
     def item(self, depth: int) -> Any:
         """The value at `at`, byte strings as they are; a break where one stands."""
         if depth > DEPTH_MAX + 2:  # those of a document, and what `flatten` then refuses by name
             raise Unprocessable("payload.too_deep", f"over {DEPTH_MAX} levels of nesting")
+        self.left -= 1
+        if self.left < 0:
+            raise _too_many(self.at)
         first = self.data[self.at]
         major, info = first >> 5, first & 31
         self.at += 1
@@ -103,6 +111,9 @@ class _Reader:
             if head >> 5 != major or head & 31 == 31:
                 raise _wrong("a chunk of another type", self.at)
             self.at += 1
+            self.left -= 1
+            if self.left < 0:
+                raise _too_many(self.at)
             chunk = self._take(self._argument(head & 31))
             if major == 3:
                 chunk.decode()

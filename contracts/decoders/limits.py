@@ -2,6 +2,7 @@
 
 DEPTH_MAX = 32  # levels of objects and arrays above a value: no device nests deeper, a recursion bomb does
 READINGS_MAX = 4_096  # of one message: a row each, so a payload of 256 KiB cannot become 128,000 rows
+ITEMS_MAX = 8 * READINGS_MAX  # keys, values, fields of a binary payload, nulls too: some 60 ms of reading
 SAMPLES_MAX = 1_000  # objects in one array: a buffering device's backlog
 # Device and metric share an index, whose entries PostgreSQL bounds at 2,704 bytes (4 bytes a character).
 DEVICE_CHARS_MAX = 128

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Literal, NamedTuple
 
+from contracts.decoders.limits import ITEMS_MAX
 from contracts.failures import Unprocessable
 
 Kind = Literal["u32", "u64", "bool", "float", "double", "text", "bytes", "message"]
@@ -75,7 +76,10 @@ def read(data: bytes, span: Span, fields: Fields) -> dict[str, Any]:
         if kind != "message":
             value = _converted(data, kind, value, start)
         if repeated:
-            values.setdefault(name, []).append(value)
+            held = values.setdefault(name, [])
+            if len(held) >= ITEMS_MAX:
+                raise Unprocessable("payload.too_many", f"over {ITEMS_MAX} of `{name}` in a message")
+            held.append(value)
         else:
             values[name] = value
     return values

@@ -38,6 +38,7 @@ class SparkplugSettings(DecoderSettings):
 class Address(NamedTuple):
     """What a topic says: `spBv1.0/<group>/<type>/<node>[/<device>]`, §4.1."""
 
+    root: str  # what stands before the namespace: a bridge's prefix, a hosted device's topics
     group: str
     type: str
     node: str
@@ -47,11 +48,12 @@ class Address(NamedTuple):
     def part(self) -> str:
         return NODE if self.device is None else self.device
 
-    def device_id(self, part: str, names: str) -> str:
+    def device_id(self, part: str, names: str, hosted_device: str | None) -> str:
+        """On the hosted broker below the device that the topic names, for no other is vouched for."""
         own = part or self.node
-        if names == "short":
-            return checked(own)
-        return checked(f"{self.group}:{self.node}:{part}" if part else f"{self.group}:{self.node}")
+        if names != "short":
+            own = f"{self.group}:{self.node}:{part}" if part else f"{self.group}:{self.node}"
+        return checked(own if hosted_device is None else f"{hosted_device}:{own}")
 
 
 class Sparkplug:
@@ -81,7 +83,7 @@ class Sparkplug:
 
     def state_key(self, topic: str) -> str | None:
         where = addressed(topic)
-        return None if where is None else f"{where.group}/{where.node}"
+        return None if where is None else f"{where.root}{where.group}/{where.node}"
 
     def dump(self, part: Birth) -> bytes:
         return dump(part)
@@ -110,7 +112,8 @@ def addressed(topic: str) -> Address | None:
     """None for commands and the state of hosts, which are no telemetry."""
     levels = topic.split("/")
     try:
-        levels = levels[levels.index(NAMESPACE) + 1 :]
+        start = levels.index(NAMESPACE)
+        root, levels = "".join(f"{level}/" for level in levels[:start]), levels[start + 1 :]
     except ValueError:
         raise Unprocessable("topic.invalid", f"a Sparkplug topic begins with `{NAMESPACE}/`") from None
     if levels[:1] == ["STATE"] or (len(levels) > 1 and levels[1] in _NOT_TELEMETRY):
@@ -119,9 +122,9 @@ def addressed(topic: str) -> Address | None:
         raise Unprocessable("topic.invalid", "a level of the Sparkplug topic is empty")
     match levels:
         case [group, type, node] if type in _OF_NODE:
-            return Address(group, type, node, None)
+            return Address(root, group, type, node, None)
         case [group, type, node, device] if type in _OF_DEVICE:
-            return Address(group, type, node, device)
+            return Address(root, group, type, node, device)
     raise Unprocessable(
         "topic.invalid",
         f"a Sparkplug topic is `{NAMESPACE}/<group>/<type>/<node>`, for devices with `/<device>`",
@@ -133,7 +136,7 @@ class _Reader:
 
     def __init__(self, message: Message, where: Address, held: State, settings: SparkplugSettings) -> None:
         self.message, self.where, self.held, self.settings = message, where, held, settings
-        self.device = where.device_id(where.part, settings.device_names)
+        self.device = where.device_id(where.part, settings.device_names, message.hosted_device)
 
     def birth(self) -> Decoded:
         where, data, held = self.where, self.message.payload, self.held
@@ -178,9 +181,9 @@ class _Reader:
             return Decoded()  # the will of an earlier session, whose connection ended late
         # Remembered as a session without names: nothing is read by aliases until the next birth.
         state = State({NODE: Birth({}, {}, died)}, -1)
-        names = self.settings.device_names
+        names, hosted = self.settings.device_names, self.message.hosted_device
         gone = [
-            Presence(self.where.device_id(part, names), False, "last-will", self.message.received)
+            Presence(self.where.device_id(part, names, hosted), False, "last-will", self.message.received)
             for part in (NODE, *(part for part in self.held.parts if part != NODE))
         ]
         return Decoded(presences=gone, state=state)
@@ -217,7 +220,7 @@ class _Reader:
         return Unprocessable(
             failure.code,
             f"{failure.detail}. Ask for a rebirth: publish `Node Control/Rebirth` = true to"
-            f" `{NAMESPACE}/{group}/NCMD/{node}`",
+            f" `{self.where.root}{NAMESPACE}/{group}/NCMD/{node}`",
             field=failure.field,
         )
 

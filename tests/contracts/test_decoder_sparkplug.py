@@ -255,6 +255,17 @@ def test_a_namespace_below_a_prefix_is_found() -> None:
     assert sample.readings == [Reading("t", 0.5)]
 
 
+def test_on_the_hosted_broker_ids_stand_below_the_topics_device_and_so_do_births() -> None:
+    topic = "org_x/devices/gateway1/spBv1.0/plant/NDATA/line4"
+    message = Message(topic, payload(metric("t", f32(12, 0.5))), NOW, "gateway1")
+    (sample,) = sparkplug.decode(message, sparkplug.Settings()).samples
+    assert sample.device_id == "gateway1:plant:line4"
+    decoder: object = sparkplug
+    assert isinstance(decoder, Stateful)
+    other = decoder.state_key(topic.replace("gateway1", "gateway2"))
+    assert len({decoder.state_key(topic), other, decoder.state_key("spBv1.0/plant/NDATA/line4")}) == 3
+
+
 def test_an_edge_node_is_bounded_in_devices_and_names() -> None:
     sender = Sender()
     for device in range(1000):
