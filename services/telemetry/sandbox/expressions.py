@@ -17,6 +17,7 @@ from services.telemetry.sandbox.protocol import Asked, Outcome
 
 _log = log(part="expressions")
 BATCH_S = 1.0  # what is not decoded by then is a dead letter: no good message waits longer for a bad one
+PROBATION_S = 0.25  # the same for rules that are not proven
 SLICE = 200  # results read at a time: 2 ms, and then others have their turn
 
 
@@ -55,7 +56,14 @@ async def decode_ahead(pool: Pool, entries: Sequence[Entry], choose: Choose) -> 
     with span("evaluate expressions", rules=len(groups)):
         found = await asyncio.gather(
             *(
-                decode_many(pool, organization, settings, group.messages, integration=integration)
+                decode_many(
+                    pool,
+                    organization,
+                    settings,
+                    group.messages,
+                    integration=integration,
+                    probation_s=PROBATION_S,
+                )
                 for (organization, integration, _), (settings, group) in groups.items()
             )
         )
@@ -77,6 +85,7 @@ async def decode_many(
     *,
     integration: str | None = None,
     within_s: float = BATCH_S,
+    probation_s: float | None = None,
 ) -> list[Read]:
     """One for each message; raises nothing. Messages that the expression is not asked about must not be among them."""
     expression = settings.expression
@@ -86,7 +95,7 @@ async def decode_many(
         Asked(message.topic, message.payload, int(message.received.timestamp() * 1000))
         for message in messages
     ]
-    outcomes = await pool.evaluate(rule, asked, within_s=within_s)
+    outcomes = await pool.evaluate(rule, asked, within_s=within_s, probation_s=probation_s)
     reads: list[Read] = []
     for start in range(0, len(messages), SLICE):
         part = slice(start, start + SLICE)

@@ -89,19 +89,29 @@ class Pool:
         self._closed = False
 
     async def evaluate(
-        self, rule: Rule, messages: Sequence[Asked], *, within_s: float = 1.0
+        self,
+        rule: Rule,
+        messages: Sequence[Asked],
+        *,
+        within_s: float = 1.0,
+        probation_s: float | None = None,
     ) -> list[Outcome | Failure]:
-        """One for each message; never raises for what a rule does. What is not done in time has a Failure."""
+        """One for each message; never raises for what a rule does. What is not done in time has a Failure.
+
+        `probation_s`, where it is less: for as long as the rule is not proven.
+        """
         done: list[Outcome | Failure] = []
         self._fill()
         await self._ready.wait()
         lock, wanted = self._wanted.get(rule.organization, (asyncio.Lock(), 0))
         self._wanted[rule.organization] = (lock, wanted + 1)
+        started = asyncio.get_running_loop().time()
+        proven = rule.key in self._cost_s
         try:
-            async with asyncio.timeout(within_s):
-                await self._evaluate(rule, messages, done, lock)
+            async with asyncio.timeout(within_s if proven or probation_s is None else probation_s) as limit:
+                await self._evaluate(rule, messages, done, lock, limit, started + within_s)
         except TimeoutError:
-            late = Failure("decoder.unavailable", f"there was no time for it within {within_s:g} s")
+            late = Failure("decoder.unavailable", "other rules, or the machine, left no time for it")
             done += [late] * (len(messages) - len(done))
         finally:
             lock, wanted = self._wanted.pop(rule.organization)
@@ -111,7 +121,13 @@ class Pool:
         return done
 
     async def _evaluate(
-        self, rule: Rule, messages: Sequence[Asked], done: list[Outcome | Failure], lock: asyncio.Lock
+        self,
+        rule: Rule,
+        messages: Sequence[Asked],
+        done: list[Outcome | Failure],
+        lock: asyncio.Lock,
+        limit: asyncio.Timeout,
+        until: float,
     ) -> None:
         key, labels = rule.key, {"language": rule.language}
         fatal: tuple[int, Failure] | None = None  # a message that a worker died of: it is not tried again
@@ -145,6 +161,7 @@ class Pool:
             _messages.add(len(turn), labels)
             _cpu.add(cpu_s, labels)
             self._remember(key, cpu_s / len(turn))
+            limit.reschedule(until)
             self._quarantine.ran(key, len(turn), cpu_s, self._clock())
             done += outcomes
 
@@ -175,7 +192,9 @@ class Pool:
     async def _run(self, rule: Rule, turn: list[Asked]) -> tuple[list[Outcome], float]:
         lane = self._proven if rule.key in self._cost_s else self._probation
         self._fill()
-        worker = await lane.idle.get()
+        while (worker := await lane.idle.get()).gone:  # somebody else killed it while it had nothing to do
+            await worker.kill()
+            self._give(worker, lane)
         try:
             return await worker.run(rule.language, rule.source, turn)
         finally:
@@ -201,7 +220,7 @@ class Pool:
         if self._closed:
             return
         wanted = SPARES - len(self._spares) - self._starting
-        for lane in (self._proven, self._probation):
+        for lane in (self._probation, self._proven):
             while self._spares and lane.count < lane.size:
                 lane.count += 1
                 lane.idle.put_nowait(self._spares.pop())

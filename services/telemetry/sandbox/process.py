@@ -98,6 +98,10 @@ class Worker:
         return self._process.pid
 
     @property
+    def gone(self) -> bool:
+        return self._process.returncode is not None
+
+    @property
     def worn(self) -> bool:
         """Time for a new one, before a limit ends it in the middle of somebody's work."""
         return self.messages >= self._limits.life_messages or self.cpu_s() >= self._limits.life_cpu_s / 2
