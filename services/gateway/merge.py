@@ -52,7 +52,7 @@ def _for_another_auth(before: Fields, auth: Any) -> Fields:
     kept = {name: value for name, value in before.items() if name not in _OF_ONE_AUTH}
     if auth == "azure_sas":  # a device's own
         del kept["client_id"], kept["mqtt_version"]
-    if kept["tls"] is not None and auth in ("none", "azure_sas"):
+    if kept["tls"] is not None and auth not in ("client_certificate", "aws_iot"):
         kept["tls"] = {**kept["tls"], "client_certificate": None}
     return kept
 

@@ -75,6 +75,8 @@ def test_with_another_auth_what_no_longer_belongs_goes() -> None:
     assert azure.client_certificate is None
     none = change(AZURE, auth="none")
     assert (none.auth, none.protocol, none.port) == ("none", "mqtts", 8883)
+    password = change(CLIENT, auth="password", username="u")
+    assert (password.protocol, password.client_certificate) == ("mqtts", None)
     aws = change(CLIENT, auth="aws_iot")
     assert aws.client_certificate == CERTIFICATE
 
