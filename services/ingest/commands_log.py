@@ -31,35 +31,50 @@ class CommandKey(NamedTuple):
         return subjects.device_command(*self)
 
 
+class Known(NamedTuple):
+    """A command as it stood at this sequence, its payload with it."""
+
+    held: DeviceCommand
+    last: int
+
+
 class CommandLog:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._log = EventLog(client, COMMANDS.name)
 
-    async def read(self, key: CommandKey) -> DeviceCommand | None:
-        """As it stands, its payload with it; None where it is not known any more."""
-        return fold(await self._log.read(key.subject))
+    async def read(self, key: CommandKey) -> Known | None:
+        """None where it is not known any more."""
+        events = await self._log.read(key.subject)
+        held = fold(events)
+        return None if held is None else Known(held, events[-1].sequence)
 
-    async def happen(self, key: CommandKey, happening: Happening) -> DeviceCommand | None:
-        """The command after it; None where nothing is new. Waits for a log that is away."""
+    async def happen(self, key: CommandKey, happening: Happening, known: Known | None = None) -> Known | None:
+        """The command after it; None where nothing is new. Waits for a log that is away.
+
+        `known` saves a look: where it is outdated, the append says so.
+        """
         while True:
             try:
-                return await self._happen(key, happening)
+                known = known or await self.read(key)
+                return None if known is None else await self._append(key, happening, known)
             except Refused:  # somebody else wrote in between
                 await asyncio.sleep(CONFLICT_S)
             except Unavailable as failure:
                 _log.warning("a command cannot be recorded yet", command=key.id, error=failure.detail)
                 await asyncio.sleep(AWAY_S)
+            known = None
 
-    async def _happen(self, key: CommandKey, happening: Happening) -> DeviceCommand | None:
-        events = await self._log.read(key.subject)
-        held, now = fold(events), datetime.now(UTC)
-        news = decide(happening, held, now) if held is not None else []
+    async def _append(self, key: CommandKey, happening: Happening, known: Known) -> Known | None:
+        now = datetime.now(UTC)
+        news = decide(happening, known.held, now)
         if not news:
             return None
-        append = Append(key.subject, news[0], events[-1].sequence)
+        append = Append(key.subject, news[0], known.last)
         [recorded] = await self._log.append([append], cause=Cause(SOURCE, SOURCE), now=now)
-        return evolve(held, recorded)
+        held = evolve(known.held, recorded)
+        assert held is not None
+        return Known(held, recorded.sequence)
 
 
 async def first_since(client: Client, stream: str, moment: datetime) -> int | None:

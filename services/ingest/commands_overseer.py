@@ -111,8 +111,8 @@ class Overseer:
 
     async def _happen(self, key: CommandKey, happening: Happening) -> None:
         async with self._appends:
-            held = await self._commands.happen(key, happening)
-        await self._sending.ended(key, held)
+            known = await self._commands.happen(key, happening)
+        await self._sending.ended(key, known)
 
     async def _on_message(self, message: StoredMessage, sequence: int) -> None:
         topic = Key(message.organization, message.source), message.topic

@@ -9,13 +9,13 @@ from typing import Any
 
 from contracts.activity import ActivityRecorded
 from contracts.broker_topics import TopicFilter
-from contracts.device_command_state import Acknowledged, Declined, DeviceCommand, Left, step
+from contracts.device_command_state import Acknowledged, Declined, Left, step
 from contracts.failures import Failure, Refused, Unavailable
 from contracts.subjects import HOSTED
 from contracts.topics import covers
 from runtime.activity import ActivityLog
 from runtime.observe import log, span
-from services.ingest.commands_log import SOURCE, CommandKey, CommandLog
+from services.ingest.commands_log import SOURCE, CommandKey, CommandLog, Known
 from services.ingest.links import Key
 from services.ingest.session import Session
 from services.ingest.wishes import Wishes
@@ -39,14 +39,14 @@ class Sending:
     async def send(self, link: Key, command: CommandKey) -> bool:
         """False where it cannot be sent now."""
         try:
-            held = await self._commands.read(command)
-            if held is None or step(held, datetime.now(UTC)) != "send":
+            known = await self._commands.read(command)
+            if known is None or step(known.held, datetime.now(UTC)) != "send":
                 return True
             session = self._session_of(link)
             if session is None:
                 return False
             with span("device command", command=command.id):
-                await self._publish(link, session, command, held)
+                await self._publish(link, session, command, known)
         except Refused as refused:
             await self.ended(command, await self._commands.happen(command, _declined(refused)))
         except Unavailable as failure:
@@ -54,8 +54,8 @@ class Sending:
             return False
         return True
 
-    async def _publish(self, link: Key, session: Session, command: CommandKey, held: DeviceCommand) -> None:
-        queued = held.queued
+    async def _publish(self, link: Key, session: Session, command: CommandKey, known: Known) -> None:
+        held, queued = known.held, known.held.queued
         if queued.answer_expected:
             await self.listen(link, queued.response_topic)
         left_s = (held.expires_at - datetime.now(UTC)).total_seconds()
@@ -74,12 +74,12 @@ class Sending:
             await asyncio.sleep(0)  # its first step: it is written, or has failed
             if publishing.done() and publishing.exception() is not None:
                 publishing.result()
-            after = await self._commands.happen(command, Left())
+            after = await self._commands.happen(command, Left(), known)
             remark = await publishing
         finally:
             publishing.cancel()
         if queued.qos:
-            after = await self._commands.happen(command, Acknowledged(remark))
+            after = await self._commands.happen(command, Acknowledged(remark), after)
         if not queued.answer_expected:
             await self.ended(command, after)
 
@@ -120,10 +120,11 @@ class Sending:
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 
-    async def ended(self, command: CommandKey, held: DeviceCommand | None) -> None:
+    async def ended(self, command: CommandKey, known: Known | None) -> None:
         """Says it to the organization; None: there is nothing new."""
-        if held is None:
+        if known is None:
             return
+        held = known.held
         failed = held.state in ("failed", "expired")
         detail = f": {held.failure.detail}" if held.failure is not None else ""
         event = ActivityRecorded(
