@@ -23,7 +23,7 @@ from contracts.integrations import (
     ReadSecret,
 )
 from contracts.organizations import List
-from services.credentials import broker_facts
+from services.credentials import broker_facts, vault
 from services.credentials.announce import announcement
 from tests.credentials.parts import MakeReplica, Replica, refused, unique
 from tests.support.pems import DAY, Pair, make_pair
@@ -414,3 +414,31 @@ async def test_a_change_laid_over_other_settings_than_are_held_is_a_conflict(rep
     await change(replica, organization, view.id, {"host": "h", "port": 1884}, based_on=based_on)
     with refused("conflict"):
         await change(replica, organization, view.id, {"host": "h", "keepalive_s": 60}, based_on=based_on)
+
+
+async def test_killed_before_it_erased_the_janitor_erases_what_is_held_no_more(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organization, view = await create(replica, {"host": "h", "username": "u"}, password="swordfish")
+    old = (await references(replica, organization, view.id))["password"]
+
+    async def killed(_: str) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(replica.vault, "erase", killed)
+        with pytest.raises(Killed):
+            await change(
+                replica, organization, view.id, with_certificate(CLIENT), secrets={"client_key": CLIENT.key}
+            )
+    assert await replica.secrets.get(old) is not None
+
+    monkeypatch.setattr(vault, "ORPHAN_AGE", timedelta(0))
+    await replica.vault.sweep(replica.directory, organization)
+
+    assert await replica.secrets.get(old) is None
+    assert await secret(replica, organization, view.id, "client_key") == CLIENT.key
+
+
+class Killed(BaseException):
+    """What kill -9 is to the code."""
