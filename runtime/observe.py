@@ -30,6 +30,7 @@ tracer = trace.get_tracer("hybridmq")
 meter = metrics.get_meter("hybridmq")
 _propagator = TraceContextTextMapPropagator()
 LINKS_MAX = 128  # what the SDK keeps of a batch's links
+_exporting = False
 
 
 def set_up(service: str, level: str = "INFO") -> None:
@@ -37,6 +38,8 @@ def set_up(service: str, level: str = "INFO") -> None:
     resource = Resource.create({SERVICE_NAME: f"hybridmq-{service}"})
     provider = TracerProvider(resource=resource)
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        global _exporting  # noqa: PLW0603 — once per process
+        _exporting = True
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()]))
@@ -76,6 +79,19 @@ def traceparent() -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get(TRACEPARENT)
+
+
+@contextmanager
+def beginning(name: str, *, links: list[str], messages: int) -> Iterator[str]:
+    """A span of what came from outside, as the `traceparent` of all that has none of its own.
+
+    Where nobody gets the spans none is made: one costs 70 µs, more than all else that is done for a message.
+    """
+    if not _exporting:
+        yield f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+        return
+    with span(name, links=links, kind=SpanKind.CONSUMER, messages=messages):
+        yield traceparent() or ""
 
 
 def with_trace(headers: dict[str, str]) -> dict[str, str]:

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from opentelemetry.trace import SpanKind
-
 from contracts import messages, subjects
 from contracts.envelope import ID, TIME, TRACEPARENT
 from contracts.failures import Unavailable
@@ -97,8 +95,7 @@ class Bridge:
             self._session, self._stored = session, []
         links = [message.traceparent for message in chunk if message.traceparent]
         # One span for all: a message without a trace of its own begins here.
-        with observe.span("mqtt receive", links=links, kind=SpanKind.CONSUMER, messages=len(chunk)):
-            begun = observe.traceparent()
+        with observe.beginning("mqtt receive", links=links, messages=len(chunk)) as begun:
             received = datetime.now(UTC).isoformat()
             for message in chunk:
                 if session.ended.done():
@@ -111,7 +108,7 @@ class Bridge:
         if len(self._under_way) >= self._inflight_max:
             session.pause()
 
-    def _take(self, session: Session, message: Incoming, received: str, begun: str | None) -> None:
+    def _take(self, session: Session, message: Incoming, received: str, begun: str) -> None:
         topic, payload, qos, retain, dup, mid, traceparent = message
         if payload is None or len(payload) > PAYLOAD_BYTES_MAX:
             self._drop("payload.too_large", topic)

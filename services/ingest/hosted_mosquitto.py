@@ -59,7 +59,7 @@ class HostedBridge(Bridge):
 
     qos_header = messages.NATS_MQTT_PUBLISH
 
-    def _take(self, session: Session, message: Incoming, received: str, begun: str | None) -> None:
+    def _take(self, session: Session, message: Incoming, received: str, begun: str) -> None:
         if message.retain:  # a retained copy for a new subscription: it came before, as it was published
             self._acknowledge(session, message.mid, message.qos)
         else:
