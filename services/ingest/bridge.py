@@ -27,6 +27,7 @@ from services.ingest.session import Session
 from services.ingest.window import Taken, Window
 
 SINCE = "hmq-since"  # from this sequence on the log holds what this link took last: see `recall`
+INFLIGHT_BYTES_MAX = 4 * 1024 * 1024  # of one link: the writer that all share holds sixteen times as much
 _CACHED_MAX = 8_192
 _FORBIDDEN = re.compile("[+#\0]")
 
@@ -83,6 +84,7 @@ class Bridge:
         self._drops = drops
         self._ids, self._number = os.urandom(8).hex(), 0
         self._under_way: dict[int, Write] = {}  # by our number
+        self._bytes = 0  # of their payloads
         # By Taken.number: whom to acknowledge to, and with which QoS.
         self._waiting: dict[int, tuple[Session, int]] = {}
         self._settled = asyncio.Event()
@@ -105,7 +107,7 @@ class Bridge:
         metrics.links.messages += len(chunk)
         metrics.links.bytes += size
         self._flow.took(chunk, size)
-        if len(self._under_way) >= self._inflight_max:
+        if self.held_back:
             session.pause()
 
     def _take(self, session: Session, message: Incoming, received: str, begun: str) -> None:
@@ -152,6 +154,8 @@ class Bridge:
             )
         except Unavailable:
             self._refused(taken, topic)
+        else:
+            self._bytes += len(payload)
 
     def _place(self, topic: str) -> Place | None:
         """None for a topic that no log takes."""
@@ -163,7 +167,12 @@ class Bridge:
         self, number: int, taken: Taken | None, came: Session, message: Incoming, stored: Stored | None
     ) -> None:
         self._under_way.pop(number, None)
-        if self._session is not None and len(self._under_way) <= self._inflight_max // 2:
+        self._bytes -= len(message.payload or b"")
+        if (
+            self._session is not None
+            and len(self._under_way) <= self._inflight_max // 2
+            and self._bytes <= INFLIGHT_BYTES_MAX // 2
+        ):
             self._session.resume()
         if not self._under_way:
             self._settled.set()
@@ -209,7 +218,7 @@ class Bridge:
 
     @property
     def held_back(self) -> bool:
-        return len(self._under_way) >= self._inflight_max
+        return len(self._under_way) >= self._inflight_max or self._bytes >= INFLIGHT_BYTES_MAX
 
     def abandon(self) -> None:
         """Takes back what has not left for the log."""

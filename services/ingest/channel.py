@@ -12,7 +12,13 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-READ_BYTES = 65_536
+READ_BYTES = (
+    16_384  # at once: 150 messages of 100 bytes, 5 ms of work; whoever floods gives way to others in between
+)
+
+
+class NothingYet(BlockingIOError):
+    """Something has come, and nothing of it can be handed on yet; more may be there."""
 
 
 class Channel(Protocol):
@@ -22,7 +28,10 @@ class Channel(Protocol):
     def fileno(self) -> int: ...
 
     def receive(self) -> bytes:
-        """What has come, b"" at the end; raises BlockingIOError where nothing has."""
+        """What has come, b"" at the end; raises BlockingIOError where nothing has.
+
+        One read of the socket at most, then NothingYet: a peer whose bytes hold no MQTT must not keep the loop.
+        """
         ...
 
     def send(self, data: bytes) -> None:

@@ -60,6 +60,7 @@ class Session:
         self._on_messages = on_messages
         self._five = settings.mqtt_version == "5"
         self._rest, self._skip = b"", 0
+        self._completed: list[bytes] = []  # PUBCOMPs of one read, sent together
         self._wire = Wire(channel, on_data=self._take, on_ended=self._over)
         self.ended = self._wire.ended
         loop = asyncio.get_running_loop()
@@ -143,6 +144,9 @@ class Session:
                 if self.ended.done():
                     return
                 self._packet(command & 0xF0, body)
+            if self._completed:
+                completed, self._completed = self._completed, []
+                self._wire.send(b"".join(completed))
         except Malformed:
             self._wire.fail("what the broker sends is no MQTT")
 
@@ -162,7 +166,7 @@ class Session:
             case packets.PUBREC:
                 self._outgoing.received(packets.ack(body, five=self._five))
             case packets.PUBREL:
-                self._wire.send(packets.complete(packets.ack(body, five=self._five).mid))
+                self._completed.append(packets.complete(packets.ack(body, five=self._five).mid))
             case packets.SUBACK | packets.UNSUBACK:
                 self._requests.answered(body)
             case packets.CONNACK:

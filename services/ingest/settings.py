@@ -24,8 +24,9 @@ class Settings(ServiceSettings):
     """Beside the public internet, with commas between: `10.20.0.0/16,fd00:1::/32`. Narrower than the above."""
     qos0_waiting_max: int = 50_000
     """Hosted QoS 0 messages that may wait for the log (about 30 MB): two seconds at full speed."""
-    link_inflight_max: int = 4_000
-    """Messages of one link that may wait for the log; above it its socket is not read. Brokers keep 20 to
+    link_inflight_max: int = 1_500
+    """Messages of one link that may wait for the log; above it its socket is not read. Three of the log's
+    batches keep it busy; every further one is what another link's message waits behind. Brokers keep 20 to
     1,000 unacknowledged, so that only QoS 0 and brokers without a limit come so far."""
 
     @field_validator("allowed_networks")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from contracts.failures import Failure, Refused
 from services.ingest import tls_failures
 from services.ingest.certificates import CertificateSeen, certificate_seen
-from services.ingest.channel import Channel, receive
+from services.ingest.channel import Channel, NothingYet, receive
 
 _SYSTEM_CONTEXTS = 32  # combinations of ALPN and `verify`; each holds the system's 140 authorities
 
@@ -67,15 +67,16 @@ class TlsChannel:
 
     def receive(self) -> bytes:
         data = self._decrypted()  # what came together with the handshake
-        while not data:
-            raw = self._lower.receive()
-            if raw:
-                self._in.write(raw)
-            else:
-                self._in.write_eof()
-            data = self._decrypted()
-            if not raw:
-                break
+        if data:
+            return data
+        raw = self._lower.receive()
+        if raw:
+            self._in.write(raw)
+        else:
+            self._in.write_eof()
+        data = self._decrypted()
+        if raw and not data:
+            raise NothingYet
         return data
 
     def _decrypted(self) -> bytes:

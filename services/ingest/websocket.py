@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from contracts.failures import Failure, Refused, Unavailable
 from services.ingest import websocket_frames as ws
-from services.ingest.channel import Channel, receive
+from services.ingest.channel import Channel, NothingYet, receive
 
 PONGS_WAITING_MAX = 64 * 1024  # bytes: a peer that pings and does not read is let go of
 
@@ -35,19 +35,19 @@ class WebSocketChannel:
                 self._started = True
                 if data := self._receiver.take(b""):
                     return data
-            while True:
-                raw = self._lower.receive()
-                data = self._receiver.take(raw)
-                if self._receiver.replies:
-                    self._pong()
-                if data or not raw:
-                    return data
+            raw = self._lower.receive()
+            data = self._receiver.take(raw)
+            if self._receiver.replies:
+                self._pong()
         except ws.Violation as violation:
             self._say_goodbye(violation.code)
             raise Unavailable("websocket.invalid", str(violation)) from violation
         except ws.Closed as closed:
             self._say_goodbye(closed.code or ws.NORMAL)
             raise Unavailable("websocket.closed", f"the broker closed the WebSocket: {closed}") from closed
+        if raw and not data:
+            raise NothingYet
+        return data
 
     def _pong(self) -> None:
         if self._lower.waiting > PONGS_WAITING_MAX:

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Callable
 
 from contracts.failures import Failure
-from services.ingest.channel import Channel
+from services.ingest.channel import Channel, NothingYet
 
+LEFT_READS_MAX = 1_024  # of what the kernel holds of a lost connection: some MiB
 OUT_BYTES_MAX = 4 * 1024 * 1024  # a peer that takes nothing is left before this grows
 
 
@@ -121,9 +122,13 @@ class Wire:
         """
         self._mute = True
         failure: Failure | None = None
-        while not self.ended.done():
+        for _ in range(LEFT_READS_MAX):
+            if self.ended.done():
+                break
             try:
                 data = self._channel.receive()
+            except NothingYet:
+                continue
             except Failure as said:
                 failure = said
                 break

@@ -143,6 +143,11 @@ class World:
             for entry in await self._all("MESSAGES", filters)
         ]
 
+    async def stored_at(self, source: str) -> list[tuple[float, bytes]]:
+        """When the stream stored them (Unix time), and their payloads."""
+        entries = await self._all("MESSAGES", (f"message.*.{self.organization}.{source}",))
+        return [(entry.time_ns / 1e9, entry.data) for entry in entries]
+
     async def activity(self) -> list[ActivityRecorded]:
         found = []
         for entry in await self._all("ACTIVITY", (f"activity.{self.organization}.*",)):
