@@ -360,3 +360,27 @@ async def test_a_worker_has_no_environment_and_none_of_our_files() -> None:
                 os.readlink(f"/proc/{worker.pid}/fd/{name}") for name in os.listdir(f"/proc/{worker.pid}/fd")
             }
             assert {name.split(":")[0] for name in names} <= {"pipe", "socket", "/dev/null", "/memfd"}
+
+
+def test_workers_end_with_a_service_that_is_killed() -> None:
+    script = """
+        import asyncio
+        from services.telemetry.sandbox.pool import Pool, Rule
+        from services.telemetry.sandbox.protocol import Asked
+
+        async def main():
+            pool = Pool(1, lambda *_: None)
+            await pool.evaluate(Rule("org_a", "jsonata", "payload"), [Asked("t", b"1", 0)], within_s=60)
+            print(*[worker.pid for worker in pool._living], flush=True)
+            await asyncio.sleep(600)
+
+        asyncio.run(main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        processes = [psutil.Process(int(pid)) for pid in service.stdout.readline().split()]
+        service.kill()
+    assert processes
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive
