@@ -146,17 +146,19 @@ def step(held: DeviceCommand, now: datetime) -> Step:
     return "send" if unacknowledged else "wait"
 
 
-def answers(payload: bytes, waiting: Iterable[tuple[str, DeviceCommand]]) -> str | None:
+def answers(
+    payload: bytes, waiting: Iterable[tuple[str, DeviceCommand]], said: str | None = None
+) -> str | None:
     """Which of the commands (id, state) that wait on a topic this message on it answers; the oldest first.
 
-    A topic that ends in a command's id is its own. On a shared one a JSON object's `correlation_id` says
-    which; without one it is the command that waits longest.
+    A topic that ends in a command's id is its own. On a shared one the message's Correlation Data (`said`), or a
+    JSON object's `correlation_id`, says which; without one it is the command that waits longest.
     """
     waiting = list(waiting)
     for id, held in waiting:
         if held.queued.response_topic.endswith(f"/{id}"):
             return id
-    said = correlation_of(payload)
+    said = said or correlation_of(payload)
     for id, held in waiting:
         if said is None or said == held.queued.correlation_id:
             return id

@@ -17,6 +17,7 @@ from contracts.subjects import HOSTED
 from contracts.topics import from_subject
 
 TOPIC, QOS, RETAIN, DUP, MID = "mqtt-topic", "mqtt-qos", "mqtt-retain", "mqtt-dup", "mqtt-mid"
+CORRELATION = "mqtt-correlation"  # Correlation Data (MQTT 5), where it is a text that may be ours
 NATS_MQTT_PUBLISH = "Nmqtt-Pub"  # the server's own header; its first character is the QoS
 _SAFE = "/$+#:;,.@=&!()[]{}<>|~*'\"^`?\\-_ "  # what a header line holds as it is; the rest is percent-encoded
 

@@ -20,6 +20,7 @@ from runtime.fast_publish import header_lines
 from runtime.log_writer import MESSAGE_ID, LogWriter, Stored, Write
 from services.ingest import metrics
 from services.ingest.claim import Claim
+from services.ingest.commands_correlation import correlation
 from services.ingest.drops import Drops
 from services.ingest.flow import Flow
 from services.ingest.frames import Incoming
@@ -111,7 +112,7 @@ class Bridge:
             session.pause()
 
     def _take(self, session: Session, message: Incoming, received: str, begun: str) -> None:
-        topic, payload, qos, retain, dup, mid, traceparent = message
+        topic, payload, qos, retain, dup, mid, traceparent, properties = message
         if payload is None or len(payload) > PAYLOAD_BYTES_MAX:
             self._drop("payload.too_large", topic)
             self._acknowledge(session, mid, qos)
@@ -140,6 +141,8 @@ class Bridge:
         )
         if retain:
             lines += f"{messages.RETAIN}: 1\r\n"
+        if properties and (said := correlation(properties)) is not None:
+            lines += f"{messages.CORRELATION}: {said}\r\n"
         taken = None
         if qos:
             lines += f"{messages.MID}: {mid}\r\n"

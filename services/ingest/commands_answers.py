@@ -32,7 +32,8 @@ MARGIN = timedelta(seconds=1)  # between the clocks of servers
 SILENCE_S = 1.0
 RETRY_S = 1.0
 
-OnMessage = Callable[[StoredMessage, int], Awaitable[None]]
+OnMessage = Callable[[StoredMessage, int, str | None], None]
+"""With its sequence, and its Correlation Data."""
 
 
 def filter_of(organization: str, source: str, topic: str) -> str:
@@ -90,19 +91,21 @@ class Reader:
                 if batch:
                     # A command that is older than an answer is known before the answer is looked at.
                     await self._caught_up((await jetstream.stream_state(client, COMMANDS.name)).last)
-                    await asyncio.gather(*(self._take(entry) for entry in batch))
+                    for entry in batch:
+                        self._take(entry)
                 if not batch or batch[-1].pending == 0:
                     self.read_until = now
         finally:
             await pull.close()
 
-    async def _take(self, entry: Entry) -> None:
+    def _take(self, entry: Entry) -> None:
         stored_at = datetime.fromtimestamp(entry.time_ns / 1e9, UTC)
         try:
             message = messages.stored(entry.subject, entry.headers, entry.data, stored_at)
         except (KeyError, ValueError, Failure):
             return  # the projection has a word for it
-        await self._on_message(message._replace(received=stored_at), entry.sequence)
+        said = entry.headers.get(messages.CORRELATION)
+        self._on_message(message._replace(received=stored_at), entry.sequence, said)
 
 
 class Readers:

@@ -72,6 +72,7 @@ class Overseer:
         since = min((each.stored_at for each in self._under_way.all()), default=datetime.now(UTC))
         self._readers.start(subjects.hosted_answers(), since)
         for tracked in self._under_way.all():
+            tracked.is_answered = False  # what was heard before may not have been recorded: it is read again
             self.take_on(tracked)
 
     def take_on(self, tracked: Tracked) -> None:
@@ -92,7 +93,7 @@ class Overseer:
     def expire(self, tracked: Tracked, now: datetime) -> None:
         """One that is too late ends; not before every answer that came in time has been looked at."""
         self._under_way.look_again(tracked, now + LOOK_AGAIN)
-        if not self.at_work:
+        if tracked.is_answered or not self.at_work:
             return
         if tracked.held.queued.answer_expected:
             read_until = self._readers.read_until(_filter(tracked))
@@ -114,15 +115,14 @@ class Overseer:
             known = await self._commands.happen(key, happening)
         await self._sending.ended(key, known)
 
-    async def _on_message(self, message: StoredMessage, sequence: int) -> None:
-        topic = Key(message.organization, message.source), message.topic
-        waiting = self._under_way.waiting(topic)
-        found = answers(message.payload, [(each.key.id, each.held) for each in waiting])
-        if found is None:
-            return
-        key = CommandKey(message.organization, found)
-        self._under_way.answered(key, topic)
-        await self._happen(key, Heard(message.topic, message.payload, sequence, message.received))
+    def _on_message(self, message: StoredMessage, sequence: int, said: str | None) -> None:
+        waiting = self._under_way.waiting((Key(message.organization, message.source), message.topic))
+        found = answers(message.payload, [(each.key.id, each.held) for each in waiting], said)
+        for tracked in waiting:
+            if tracked.key.id == found and message.received <= tracked.held.expires_at:
+                tracked.is_answered = True
+                heard = Heard(message.topic, message.payload, sequence, message.received)
+                self._happens(tracked.key, heard)
 
 
 def _filter(tracked: Tracked) -> str:

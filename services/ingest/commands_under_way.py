@@ -22,6 +22,7 @@ class Tracked:
     key: CommandKey
     held: DeviceCommand  # without its payload
     stored_at: datetime  # by the log's clock
+    is_answered: bool = False  # its answer was heard, and is being recorded
 
     @property
     def link(self) -> Key:
@@ -62,19 +63,16 @@ class UnderWay:
         if self._all.pop(tracked.key, None) is not None:
             self._of_organization[tracked.key.organization] -= 1
             self._of_organization += Counter()  # without those that have none
-        self.answered(tracked.key, tracked.topic)
-        return tracked.topic not in self._waiting
-
-    def answered(self, key: CommandKey, topic: Topic) -> None:
-        """No further message is its answer."""
-        if topic in self._waiting:
-            self._waiting[topic].pop(key, None)
-            if not self._waiting[topic]:
-                del self._waiting[topic]
+        waiting = self._waiting[tracked.topic]
+        waiting.pop(tracked.key, None)
+        if not waiting:
+            del self._waiting[tracked.topic]
+        return not waiting
 
     def waiting(self, topic: Topic) -> list[Tracked]:
         """Those whose answer would come there, the oldest first."""
-        return list(self._waiting[topic].values()) if topic in self._waiting else []
+        held = self._waiting[topic].values() if topic in self._waiting else ()
+        return [tracked for tracked in held if not tracked.is_answered]
 
     def due(self, now: datetime) -> list[Tracked]:
         """Those whose time has come; each is to be forgotten, or looked at again."""

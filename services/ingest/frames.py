@@ -11,6 +11,7 @@ PACKET_BYTES_MAX = 512 * 1024
 _TRACEPARENT = (
     b"\x26\x00\x0btraceparent\x00\x37"  # the property's only valid form: its value has 55 characters
 )
+_CORRELATION = b"\x09"  # the identifier of Correlation Data
 
 _W3C = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -27,6 +28,7 @@ class Incoming(NamedTuple):
     dup: bool
     mid: int  # 0 for QoS 0
     traceparent: str | None
+    properties: bytes = b""  # as they came, their length in front; only where Correlation Data may be in them
 
 
 Split = tuple[list[Incoming], list[tuple[int, bytes]], bytes, int]
@@ -95,16 +97,19 @@ def _publish(command: int, data: bytes, at: int, end: int | None, length: int, *
     mid = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
     if qos and not mid:
         raise Malformed  # 3.1.1 §2.3.1: an acknowledgement could not be told from another
-    traceparent = None
+    traceparent, held = None, b""
     if five and end is not None:
+        first = start
         properties, begin = remaining_length(data, start)
         start = begin + properties
         if begin < 0 or start > end:
             raise Malformed
         if properties:
             traceparent = _traceparent(data[begin:start])
+            if _CORRELATION in data[begin:start]:
+                held = data[first:start]
     payload = data[start:end] if end is not None else None
-    return Incoming(topic, payload, qos, bool(command & 1), bool(command & 8), mid, traceparent)
+    return Incoming(topic, payload, qos, bool(command & 1), bool(command & 8), mid, traceparent, held)
 
 
 def _traceparent(properties: bytes) -> str | None:

@@ -158,6 +158,15 @@ def test_on_a_shared_topic_the_correlation_says_which_is_answered(
     assert answers(payload, waiting) == expected
 
 
+def test_correlation_data_outranks_the_payload() -> None:
+    waiting = [
+        (f"cmd_{number}", command(response_topic="devices/d1/ack", correlation_id=correlation))
+        for number, correlation in enumerate(("a", "b"), 1)
+    ]
+    assert answers(b'{"correlation_id": "a"}', waiting, "b") == "cmd_2"
+    assert answers(b"done", waiting, "c") is None
+
+
 def test_nobody_waits_and_nothing_is_answered() -> None:
     assert answers(b"done", []) is None
 

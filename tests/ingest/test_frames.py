@@ -1,10 +1,13 @@
 """Packets out of bytes, however the bytes are cut."""
 
+from typing import Any
+
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from services.ingest import frames
+from services.ingest.commands_correlation import correlation
 from services.ingest.frames import PACKET_BYTES_MAX, Incoming, Malformed, split
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -113,3 +116,19 @@ def test_what_is_no_mqtt_is_refused(data: bytes) -> None:
 def test_acknowledgements() -> None:
     assert frames.acknowledgement(258, 1) == b"\x40\x02\x01\x02"
     assert frames.acknowledgement(258, 2) == b"\x50\x02\x01\x02"
+
+
+def test_correlation_data_is_read_where_it_is_a_text_of_ours() -> None:
+    def of(**values: Any) -> str | None:
+        properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        for name, value in values.items():
+            setattr(properties, name, value)
+        return correlation(properties.pack())
+
+    assert of(CorrelationData=b"cmd_1", UserProperty=[("a", "b\x09")]) == "cmd_1"
+    assert of(UserProperty=[("\x09\x00\x05cmd_1", "x")]) is None  # it only looks like it
+    assert of(CorrelationData=b"two\r\nlines") is None
+    assert of(CorrelationData=b"\xff") is None
+    assert of(CorrelationData=b"x" * 129) is None
+    assert correlation(b"\x05\x09\x00\xff") is None
+    assert correlation(b"") is None
