@@ -25,7 +25,6 @@ from contracts.decoders.times import device_time
 from contracts.failures import Unprocessable
 
 _KEYS = frozenset({"device_id", "time", "readings"})
-_READING_KEYS = frozenset({"name", "value", "unit"})
 
 
 def is_asked(message: Message, settings: CustomSettings) -> bool:
@@ -56,7 +55,8 @@ def _sample(item: Any, where: Address, message: Message, settings: CustomSetting
     moment, flags = device_time(item.get("time"), message.received)
     readings = _readings(item["readings"], settings)
     _check_finite(readings)
-    apply(readings, settings.mapping)
+    if settings.mapping:
+        apply(readings, settings.mapping)
     check_distinct(readings)
     check_stored(readings)
     return Sample(message.hosted_device or _device(item.get("device_id"), where), moment, flags, readings)
@@ -79,25 +79,26 @@ def _readings(value: Any, settings: CustomSettings) -> list[Reading]:
             add(readings, name, inner, settings.numeric_strings)
     elif type(value) is list:
         for item in value:
-            readings += _reading(item, settings)
-            if len(readings) > READINGS_MAX:
-                raise Unprocessable("payload.too_many", f"over {READINGS_MAX} readings in one result")
+            _add(readings, item, settings)
     elif value is not None:
         raise _wrong("`readings` is an object, or an array of {name, value, unit}")
     return readings
 
 
-def _reading(item: Any, settings: CustomSettings) -> list[Reading]:
-    if type(item) is not dict or not {"name", "value"} <= item.keys() <= _READING_KEYS:
+def _add(readings: list[Reading], item: Any, settings: CustomSettings) -> None:
+    if type(item) is not dict or "value" not in item or len(item) != ("unit" in item) + 2:
         raise _wrong("a reading in an array is {name, value, unit}, the unit left out where there is none")
-    name, unit = item["name"], item.get("unit")
+    name, unit = item.get("name"), item.get("unit")
     if type(name) is not str:
         raise _wrong("the name of a reading is a text")
-    if unit is not None and (type(unit) is not str or len(unit) > UNIT_CHARS_MAX):
-        raise _wrong(f"a unit is a text of at most {UNIT_CHARS_MAX} characters")
-    readings: list[Reading] = []
+    start = len(readings)
     add(readings, name, item["value"], settings.numeric_strings)
-    return [reading._replace(unit=unit) for reading in readings] if unit else readings
+    if unit is None:
+        return
+    if type(unit) is not str or len(unit) > UNIT_CHARS_MAX:
+        raise _wrong(f"a unit is a text of at most {UNIT_CHARS_MAX} characters")
+    for at in range(start, len(readings)):
+        readings[at] = readings[at]._replace(unit=unit)
 
 
 def _check_finite(readings: list[Reading]) -> None:
