@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
@@ -37,6 +37,10 @@ class ListMessages(Query):
 
 class ListDevices(Query):
     pass
+
+
+class ListMetrics(Query):
+    name: str | None = None
 
 
 class GetDevice(Model):
@@ -114,6 +118,26 @@ class DeviceDetail(DeviceRow):
     latest: dict[str, LatestValue]
 
 
+Kind = Literal["number", "boolean", "text"]
+
+
+class MetricUse(Model):
+    unit: str | None
+    kind: Kind
+    first_day: date
+    last_day: date
+
+
+class MetricRow(Model):
+    """`kind` and `unit` are those of the newest use; `conflict`: there are several of either."""
+
+    name: str
+    kind: Kind
+    unit: str | None
+    conflict: bool
+    uses: tuple[MetricUse, ...]  # the newest first, at most 20
+
+
 class ActivityRow(Model):
     id: str
     time: datetime
@@ -131,5 +155,6 @@ class ActivityRow(Model):
 LIST_TELEMETRY = Call("query.telemetry.readings", ListTelemetry, Page[TelemetryRow], timeout_s=10.0)
 LIST_MESSAGES = Call("query.telemetry.messages", ListMessages, Page[MessageRow], timeout_s=10.0)
 LIST_DEVICES = Call("query.telemetry.devices", ListDevices, Page[DeviceRow], timeout_s=10.0)
+LIST_METRICS = Call("query.telemetry.metrics", ListMetrics, Page[MetricRow], timeout_s=10.0)
 GET_DEVICE = Call("query.telemetry.device", GetDevice, DeviceDetail, timeout_s=10.0)
 LIST_ACTIVITY = Call("query.telemetry.activity", ListActivity, Page[ActivityRow], timeout_s=10.0)

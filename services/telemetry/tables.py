@@ -31,6 +31,16 @@ metrics = Table(
     Column("organization", Integer, nullable=False),
     Column("name", Text, nullable=False),
 )
+metric_uses = Table(
+    "metric_uses",
+    metadata,
+    Column("organization", Integer, nullable=False),
+    Column("metric", Integer, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+)
 devices = Table(
     "devices",
     metadata,

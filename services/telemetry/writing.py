@@ -11,6 +11,7 @@ from services.telemetry import copying, presence
 from services.telemetry.checkpoints import Session
 from services.telemetry.decoding import Batch, MessageRow, SampleRow
 from services.telemetry.dictionaries import Dictionaries, Organization
+from services.telemetry.metric_uses import MetricUses
 from services.telemetry.presence import Why, Word
 
 SAMPLE_COLUMNS = (
@@ -97,6 +98,7 @@ class Rows:
             self._see(held.id, held.devices[device], at)
         self.new_days: dict[tuple[int, tuple[str, ...]], date] = {}
         self.metric_days: dict[tuple[int, int, int], date] = {}  # organization, device, metric
+        self.uses = MetricUses()
         self.samples = self._samples(batch.samples, days, epoch)
         self.words: dict[int, list[Word]] = {}
         for organization, received, said in batch.presences:
@@ -167,8 +169,8 @@ class Rows:
                 latest = day
                 self.days.add(("samples", day))
             held = stored.get((device, names))
-            if held is None or held < day:
-                self._new_day(organization, device, names, day)
+            if (held is None or held < day) and self._new_day(organization, device, names, day):
+                self.uses.note(organization.id, shape.ids, others, units, day)
             rest = _NOTHING
             if others is not None or units is not None:
                 rest = copying.jsonb(_by_id(shape.ids, others)) + copying.jsonb(_by_id(shape.ids, units))
@@ -190,14 +192,15 @@ class Rows:
             )
         return made
 
-    def _new_day(self, organization: Organization, device: int, names: tuple[str, ...], day: date) -> None:
+    def _new_day(self, organization: Organization, device: int, names: tuple[str, ...], day: date) -> bool:
         key = (device, names)
         if self.new_days.get(key, date.min) >= day:
-            return
+            return False
         self.new_days[key] = day
         for metric in organization.shapes[names].ids:
             place = (organization.id, device, metric)
             self.metric_days[place] = max(day, self.metric_days.get(place, day))
+        return True
 
     async def copy(self, connection: Session, table: Literal["samples", "messages"]) -> None:
         rows, columns = (
@@ -214,6 +217,7 @@ class Rows:
                 _TOUCH_DEVICES, ids, [s.count for s in seen], [s.first for s in seen], [s.last for s in seen]
             )
         await presence.store(connection, self.words)
+        await self.uses.store(connection)
         if self.metric_days:
             places = sorted(self.metric_days)
             await connection.execute(

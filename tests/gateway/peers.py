@@ -532,6 +532,7 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
         next_cursor=None,
     ),
     telemetry.LIST_MESSAGES: _empty(Page[telemetry.MessageRow]),
+    telemetry.LIST_METRICS: _empty(Page[telemetry.MetricRow]),
     telemetry.LIST_DEVICES: _empty(Page[telemetry.DeviceRow]),
     telemetry.GET_DEVICE: _device,
     connections.GET_CONNECTION_STATISTICS: lambda _: connections.ConnectionStatistics(

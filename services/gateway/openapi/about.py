@@ -33,6 +33,7 @@ TAGS = {
     "ingest": "Messages by HTTP.",
     "devices": "Who has been heard.",
     "telemetry": "What was measured.",
+    "metrics": "What is measured, and in which units.",
     "messages": "What was sent, as it came.",
     "dead-letters": "Messages that could not be decoded, and why.",
     "redecode": "History, decoded again with another decoder.",

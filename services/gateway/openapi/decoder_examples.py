@@ -9,6 +9,16 @@ from contracts.decoders import get
 _STANDARD = get("standard")
 
 DECODER_EXAMPLES: dict[str, Any] = {
+    "MetricRow": {
+        "name": "temperature",
+        "kind": "number",
+        "unit": "°C",
+        "conflict": True,
+        "uses": [
+            {"unit": "°C", "kind": "number", "first_day": "2026-11-02", "last_day": "2026-11-21"},
+            {"unit": "°F", "kind": "number", "first_day": "2026-11-14", "last_day": "2026-11-20"},
+        ],
+    },
     "DecoderView": {
         "name": _STANDARD.name,
         "version": _STANDARD.version,

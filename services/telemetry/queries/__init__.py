@@ -21,8 +21,10 @@ from contracts.telemetry import (
     ListActivity,
     ListDevices,
     ListMessages,
+    ListMetrics,
     ListTelemetry,
     MessageRow,
+    MetricRow,
     TelemetryRow,
 )
 from runtime.event_log import EventLog
@@ -33,6 +35,7 @@ from services.telemetry.queries import (
     dead_letters,
     devices,
     messages,
+    metrics,
     telemetry,
 )
 from services.telemetry.queries.session import ReadStore
@@ -59,6 +62,9 @@ class Queries:
 
     async def list_devices(self, query: ListDevices) -> Page[DeviceRow]:
         return await devices.list_devices(self.store, query)
+
+    async def list_metrics(self, query: ListMetrics) -> Page[MetricRow]:
+        return await metrics.list_metrics(self.store, query)
 
     async def get_device(self, query: GetDevice) -> DeviceDetail:
         return await devices.get_device(self.store, query)
