@@ -123,6 +123,24 @@ class DiscardDeadLetters(ChooseDeadLetters):
     pass
 
 
+class RetryDeadLetters(ChooseDeadLetters):
+    """With the decoder that their integrations have now."""
+
+
+class Retried(Model):
+    """`jobs` are redecodes; where `finished`, `resolved` is final. `gone`: the log holds the message no longer.
+
+    `more`: others match, ask again.
+    """
+
+    chosen: int
+    resolved: int
+    gone: int = 0
+    finished: bool
+    jobs: list[str] = []
+    more: bool = False
+
+
 class Discarded(Model):
     """`more`: others match, ask again."""
 
@@ -135,6 +153,7 @@ GET_DEAD_LETTER = Call("query.telemetry.dead-letter", GetDeadLetter, DeadLetter,
 COUNT_DEAD_LETTERS = Call(
     "query.telemetry.dead-letter-counts", CountDeadLetters, DeadLetterCounts, timeout_s=10.0
 )
+RETRY_DEAD_LETTERS = Call("command.telemetry.retry-dead-letters", RetryDeadLetters, Retried, timeout_s=20.0)
 DISCARD_DEAD_LETTERS = Call(
     "command.telemetry.discard-dead-letters", DiscardDeadLetters, Discarded, timeout_s=20.0
 )

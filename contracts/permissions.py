@@ -101,6 +101,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "activity.*.*",
             "query.credentials.all-connections",
             "command.credentials.end-redecode",
+            "command.credentials.order-retry",
         ),
         subscribe=("query.telemetry.*", "command.telemetry.*"),
     ),

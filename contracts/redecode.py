@@ -5,7 +5,8 @@ The order is an event of the REGISTRY: whoever reads those messages later (a reb
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -18,6 +19,8 @@ from contracts.telemetry import Limit, Value
 
 SHOWN_MAX = 20  # readings of each kind in a preview
 PREVIEW_MESSAGES_MAX = 5000
+RETRY_MAX = 1000  # of one event, 64 KiB
+RETRIES_MAX = 100  # that an organization may have open
 State = Literal["ordered", "running", "paused", "settling", "cancelling", "done", "cancelled", "failed"]
 Outcome = Literal["done", "cancelled", "failed"]
 
@@ -25,6 +28,18 @@ Outcome = Literal["done", "cancelled", "failed"]
 def sources_of(integration: str) -> tuple[str, ...]:
     """What comes by HTTP goes with the hosted broker, as its decoder does."""
     return (HOSTED, HTTP) if integration == HOSTED else (integration,)
+
+
+def span(messages: Sequence[tuple[int, int]]) -> tuple[datetime, datetime]:
+    """From the first of these messages on and before a moment behind the last."""
+    times = [at for _, at in messages]
+    return _moment(min(times)), _moment(max(times)) + timedelta(microseconds=1)
+
+
+def _moment(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC) + timedelta(
+        microseconds=at_ns // 1000 % 1_000_000
+    )
 
 
 # events
@@ -35,6 +50,15 @@ class RedecodeOrdered(Event):
     integration: str
     start: datetime
     end: datetime
+    decoder: DecoderChoice
+
+
+class RetryOrdered(Event):
+    """Of these messages alone, each by its sequence in MESSAGES and when it was stored (ns since 1970)."""
+
+    type = "redecode.retry-ordered"
+    integration: str
+    messages: tuple[tuple[int, int], ...]
     decoder: DecoderChoice
 
 
@@ -62,6 +86,14 @@ class RedecodeOrder(Model):
     integration: str
     start: datetime
     end: datetime
+    decoder: DecoderChoice
+
+
+class OrderRetry(Request):
+    """Telemetry's, for dead letters that somebody wants to be decoded now, as their integration says now."""
+
+    integration: str
+    messages: Annotated[tuple[tuple[int, int], ...], Field(min_length=1, max_length=RETRY_MAX)]
     decoder: DecoderChoice
 
 
@@ -161,6 +193,7 @@ class RedecodeAnswer(Model):
 
 
 ORDER_REDECODE = Call("command.credentials.order-redecode", OrderRedecode, RedecodeOrder)
+ORDER_RETRY = Call("command.credentials.order-retry", OrderRetry, RedecodeOrder)
 END_REDECODE = Call("command.credentials.end-redecode", EndRedecode, Nothing)
 PREVIEW_REDECODE = Call("query.telemetry.preview-redecode", PreviewRedecode, RedecodePreview, timeout_s=10.0)
 LIST_REDECODES = Call("query.telemetry.redecodes", ListRedecodes, Page[Redecode], timeout_s=10.0)

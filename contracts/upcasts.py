@@ -44,7 +44,7 @@ from contracts.organizations import (
     OrganizationCreated,
     OrganizationDeleted,
 )
-from contracts.redecode import RedecodeEnded, RedecodeOrdered
+from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
 
 _LATEST: tuple[type[Event], ...] = (
     ActivityRecorded,
@@ -81,6 +81,7 @@ _LATEST: tuple[type[Event], ...] = (
     CredentialLimitsChanged,
     RedecodeEnded,
     RedecodeOrdered,
+    RetryOrdered,
 )
 
 EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}

@@ -17,11 +17,16 @@ from contracts.integrations import HOSTED, DecoderChoice
 from contracts.redecode import (
     END_REDECODE,
     ORDER_REDECODE,
+    ORDER_RETRY,
+    RETRIES_MAX,
     EndRedecode,
     OrderRedecode,
+    OrderRetry,
     RedecodeEnded,
     RedecodeOrder,
     RedecodeOrdered,
+    RetryOrdered,
+    span,
 )
 from runtime.event_log import Append
 from services.credentials.commands import Commands, Draft
@@ -77,7 +82,7 @@ class RedecodeHandlers:
             await self._registry.directory.catch_up()  # another replica may have taken an order
             self._require_integration(organization, request.integration)
             held = self._table.by_organization.get(organization, [])
-            if any(entry.state.status == "active" for entry in held):
+            if any(entry.state.status == "active" and not entry.state.retry for entry in held):
                 raise Refused("redecode.running", "an earlier one has not ended: wait for it, or cancel it")
             event, id = decide_order(request, now), new_id("redec")
             answer = RedecodeOrder(id=id, **event.model_dump())
@@ -85,6 +90,29 @@ class RedecodeHandlers:
 
         async with self._turns[request.organization]:
             return await self._commands.run(ORDER_REDECODE, request, decide)
+
+    async def retry(self, request: OrderRetry) -> RedecodeOrder:
+        """Beside whatever else runs: these are few. Refused("limit.reached") where too many have not ended."""
+
+        async def decide(_: datetime) -> Draft[RedecodeOrder]:
+            organization = request.organization
+            await self._registry.require_organization(organization)
+            held = self._table.by_organization.get(organization, [])
+            if sum(entry.state.status == "active" and entry.state.retry for entry in held) >= RETRIES_MAX:
+                raise Refused("limit.reached", f"{RETRIES_MAX} retries have not ended yet: try again")
+            check_decoder(request.decoder)
+            event = RetryOrdered(
+                integration=request.integration, messages=request.messages, decoder=request.decoder
+            )
+            id = new_id("redec")
+            start, end = span(request.messages)
+            answer = RedecodeOrder(
+                id=id, integration=request.integration, start=start, end=end, decoder=request.decoder
+            )
+            return Draft((Append(subjects.registry(organization, "redecode", id), event, 0),), answer)
+
+        async with self._turns[request.organization]:
+            return await self._commands.run(ORDER_RETRY, request, decide)
 
     async def end(self, request: EndRedecode) -> Nothing:
         async def decide(_: datetime) -> Draft[Nothing]:

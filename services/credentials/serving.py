@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts import credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
-from contracts.redecode import END_REDECODE, ORDER_REDECODE
+from contracts.redecode import END_REDECODE, ORDER_REDECODE, ORDER_RETRY
 from contracts.subscriptions import ADD_SUBSCRIPTION, REMOVE_SUBSCRIPTION
 from runtime import rpc
 from runtime.service import Service
@@ -74,6 +74,7 @@ def serve_calls(
     rpc.serve(broker, ADD_SUBSCRIPTION, subscription.add, queue=NAME)
     rpc.serve(broker, REMOVE_SUBSCRIPTION, subscription.remove, queue=NAME)
     rpc.serve(broker, ORDER_REDECODE, redecode.order, queue=NAME)
+    rpc.serve(broker, ORDER_RETRY, redecode.retry, queue=NAME)
     rpc.serve(broker, END_REDECODE, redecode.end, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)

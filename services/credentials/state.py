@@ -37,7 +37,7 @@ from contracts.organizations import (
     OrganizationDeleted,
     Scope,
 )
-from contracts.redecode import RedecodeEnded, RedecodeOrdered
+from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
 
 Status = Literal["absent", "active", "ended"]
 STANDARD = DecoderChoice()
@@ -136,6 +136,7 @@ class HostedIntegration:
 @dataclass(frozen=True, slots=True)
 class Redecode:
     status: Status = "absent"
+    retry: bool = False  # of a few messages alone
 
 
 State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration | Redecode
@@ -161,6 +162,8 @@ def evolve(state: StateT, event: Event) -> StateT:
             return HostedIntegration(name, decoder)
         case Redecode(), RedecodeOrdered():
             return Redecode("active")
+        case Redecode(), RetryOrdered():
+            return Redecode("active", retry=True)
         case Redecode(), RedecodeEnded():
             return Redecode("ended")
         case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):

@@ -12,7 +12,7 @@ from contracts.connections import GET_CONNECTION_STATISTICS
 from contracts.decoder_previews import PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.organizations import PLATFORM
-from contracts.redecode import EndRedecode
+from contracts.redecode import EndRedecode, OrderRetry, RedecodeOrder
 from contracts.streams import COMMANDS
 from runtime import activity, rpc
 from runtime.activity import ActivityLog
@@ -25,6 +25,7 @@ from services.telemetry.activity import ActivityProjection
 from services.telemetry.commands import CommandsProjection, forget_old
 from services.telemetry.dead_letter_calls import DeadLetterCalls
 from services.telemetry.dead_letter_projection import DeadLettersProjection
+from services.telemetry.dead_letter_retry import DeadLetterRetry
 from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.directory import Directory
 from services.telemetry.messages import MessagesProjection
@@ -169,6 +170,12 @@ async def run() -> None:
         said = ActivityLog(bus)
         service.task(said.run(), "what is said")
         dead = DeadLetterCalls(answers.store, writer, said)
+
+        async def order(request: OrderRetry) -> RedecodeOrder:
+            return await rpc.call(bus, redecode.ORDER_RETRY, request)
+
+        retrying = DeadLetterRetry(bus.client, answers.store, dead, directory, order, said)
+        rpc.serve(bus.broker, dead_letter_calls.RETRY_DEAD_LETTERS, retrying.retry, queue=NAME)
         # Workers, allowance and quarantine of their own: who tries out a rule takes nothing from those in use.
         tried = Pool(1, lambda *_: None)
         service.on_stop(tried.close)
@@ -183,7 +190,6 @@ async def run() -> None:
         rpc.serve(bus.broker, redecode.CANCEL_REDECODE, jobs.cancel, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
-        rpc.serve(bus.broker, queries.LIST_METRICS, answers.list_metrics, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
         rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)

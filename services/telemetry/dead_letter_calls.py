@@ -6,9 +6,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import Row, and_, select
 from uuid_utils import uuid7
 
 from contracts import envelope, subjects
@@ -39,6 +39,20 @@ LOOK_S = 0.02
 class Chosen(NamedTuple):
     id: str
     source: str
+    stream_created: str
+    sequence: int
+
+
+_CHOSEN = (
+    dead_letters.c.id,
+    dead_letters.c.source,
+    dead_letters.c.stream_created,
+    dead_letters.c.sequence,
+)
+
+
+def _chosen(row: Row[Any]) -> Chosen:
+    return Chosen(row.id, row.source, row.stream_created, row.sequence)
 
 
 class DeadLetterCalls:
@@ -58,22 +72,22 @@ class DeadLetterCalls:
             self._activity.note(request.organization, event, request.actor)
         return Discarded(discarded=len(chosen), more=more)
 
-    async def choose(self, request: ChooseDeadLetters) -> tuple[list[Chosen], bool]:
+    async def choose(self, request: ChooseDeadLetters, most: int = AT_ONCE_MAX) -> tuple[list[Chosen], bool]:
         """The open ones among those that are meant, oldest first; whether others would match, too."""
         held = dead_letters.c
         if request.filter is not None:
-            found = select(held.id, held.source).where(and_(held.state == "open", *wanted(request.filter)))
+            found = select(*_CHOSEN).where(and_(held.state == "open", *wanted(request.filter)))
             rows = await self._store.read(
-                request.organization, found.order_by(held.received_at, held.sequence).limit(AT_ONCE_MAX + 1)
+                request.organization, found.order_by(held.received_at, held.sequence).limit(most + 1)
             )
-            return [Chosen(row.id, row.source) for row in rows[:AT_ONCE_MAX]], len(rows) > AT_ONCE_MAX
+            return [_chosen(row) for row in rows[:most]], len(rows) > most
         ids = set(request.ids)
         rows = await self._store.read(
-            request.organization, select(held.id, held.source, held.state).where(held.id.in_(ids))
+            request.organization, select(*_CHOSEN, held.state).where(held.id.in_(ids))
         )
         if len(rows) < len(ids):
             raise Refused("not_found", "no such dead letter")
-        return [Chosen(row.id, row.source) for row in rows if row.state == "open"], False
+        return [_chosen(row) for row in rows if row.state == "open"], False
 
     async def close(
         self,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from contracts import subjects, upcasts
 from contracts.decoders.choice import SETTLES_NS, Choice, Choices
 from contracts.failures import Failure, Unavailable
+from contracts.integrations import DecoderChoice
 from contracts.limits import OrganizationLimitsChanged
 from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.jetstream import ApiError
@@ -57,6 +58,12 @@ class Directory:
             return choice
         held = bisect_right(limits.times, at_ns) - 1
         return choice if held < 0 else choice._replace(payload_bytes_max=limits.payload_bytes[held])
+
+    def now(self, organization: str, source: str) -> DecoderChoice:
+        """The decoder that holds from now on, as whoever chose it said."""
+        choice = self._held.choose(organization, source, time.time_ns() + 2 * SETTLES_NS)
+        settings = choice.settings.model_dump(mode="json", exclude_defaults=True)
+        return DecoderChoice(name=choice.decoder.name, settings=settings)
 
     async def ahead(self, entries: Sequence[Entry], choose: Choose | None = None) -> dict[int, Read]:
         """What expressions read in these, by sequence, for `project`; empty where none is used."""

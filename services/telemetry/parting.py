@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nats.aio.client import Client
 
 from runtime import jetstream
+from runtime.pull import Entry
 
 
 class Found(NamedTuple):
@@ -86,6 +87,13 @@ async def first_since(client: Client, stream: str, time_ns: int, state: jetstrea
         else:
             low = found.sequence + 1
     return low
+
+
+def entry(found: Found) -> Entry:
+    """As a reader of the stream gets it."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in found.headers.items())
+    raw = f"NATS/1.0\r\n{lines}\r\n".encode()
+    return Entry(found.subject, raw, found.data, found.sequence, found.time_ns, 0)
 
 
 def moment(time_ns: int) -> datetime:

@@ -206,14 +206,15 @@ class Redecoder:
                 for entry in entries
                 if segment.first <= entry.sequence
                 and (segment.last is None or entry.sequence <= segment.last)
-                and order.start_ns <= entry.time_ns < order.end_ns
+                and order.covers(entry.time_ns)
             ]
             if part:
                 await self._replace(Batch(order, segment, part, behind))
                 behind = part[-1].sequence
         if entries[-1].sequence > behind:
             await self._execute(_SKIP, order.id, behind, entries[-1].sequence)
-        self._pulls[order.id] = (entries[-1].sequence, self._pulls[order.id][1])
+        if order.id in self._pulls:
+            self._pulls[order.id] = (entries[-1].sequence, self._pulls[order.id][1])
         await asyncio.sleep(SHARE * (time.monotonic() - began))
         return True
 
@@ -234,6 +235,8 @@ class Redecoder:
 
     async def _next(self, order: Order, job: asyncpg.Record) -> list[Entry]:
         """Entries behind the job's place; none where there are none in its range."""
+        if order.only is not None:
+            return await self._named(order.only, job["sequence"])
         held = self._pulls.get(order.id)
         if held is None or held[0] != job["sequence"]:
             await self._close(order.id)
@@ -253,6 +256,16 @@ class Redecoder:
                 return [entry for entry in entries if entry.sequence <= job["last"]]
             if not await self._more(order, job):
                 return []
+
+    async def _named(self, only: dict[int, int], behind: int) -> list[Entry]:
+        """Of a retry: the log is not read through for a few messages."""
+        entries = []
+        for stored_ns, sequence in sorted(only.items(), key=lambda item: item[1]):
+            if sequence > behind:
+                found = await parting.at(self._client, MESSAGES.name, sequence)
+                if found is not None and found.time_ns == stored_ns:  # else it is another log's
+                    entries.append(parting.entry(found))
+        return entries
 
     async def _more(self, order: Order, job: asyncpg.Record) -> bool:
         for subject in filters(order):

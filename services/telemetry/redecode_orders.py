@@ -8,7 +8,7 @@ from typing import NamedTuple
 from contracts.decoders.choice import Choice, chosen
 from contracts.envelope import Event
 from contracts.integrations import DecoderChoice
-from contracts.redecode import RedecodeEnded, RedecodeOrdered, sources_of
+from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered, sources_of, span
 
 
 class Order(NamedTuple):
@@ -26,10 +26,13 @@ class Order(NamedTuple):
     ordered_at: datetime
     through_ns: int | None = None  # where it was cancelled: the last message that it came to
     ended: bool = False
+    only: dict[int, int] | None = None  # a retry: sequences of these messages, by when each was stored
 
     def covers(self, at_ns: int) -> bool:
         if self.through_ns is not None and at_ns > self.through_ns:
             return False
+        if self.only is not None:
+            return at_ns in self.only
         return self.start_ns <= at_ns < self.end_ns
 
     @property
@@ -51,7 +54,7 @@ class Orders:
             nothing = 0 if event.outcome != "done" and event.through_ns is None else event.through_ns
             self._by_id[id] = held._replace(ended=True, through_ns=nothing)
             return self._by_id[id]
-        if not isinstance(event, RedecodeOrdered):
+        if not isinstance(event, RedecodeOrdered | RetryOrdered):
             return None
         order = new_order(id, organization, event, at)
         if id not in self._by_id:
@@ -71,19 +74,26 @@ class Orders:
         return list(self._by_id.values())
 
 
-def new_order(id: str, organization: str, event: RedecodeOrdered, at: datetime) -> Order:
+def new_order(id: str, organization: str, event: RedecodeOrdered | RetryOrdered, at: datetime) -> Order:
     """Raises Unprocessable or pydantic's ValidationError for a decoder that cannot be had."""
+    only = None
+    if isinstance(event, RetryOrdered):
+        only = {stored_ns: sequence for sequence, stored_ns in event.messages}
+        start, end = span(event.messages)
+    else:
+        start, end = event.start, event.end
     return Order(
         id,
         organization,
         event.integration,
-        event.start,
-        event.end,
-        nanoseconds(event.start),
-        nanoseconds(event.end),
+        start,
+        end,
+        nanoseconds(start),
+        nanoseconds(end),
         event.decoder,
         chosen(event.decoder),
         at,
+        only=only,
     )
 
 

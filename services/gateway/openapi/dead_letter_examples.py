@@ -43,5 +43,13 @@ DEAD_LETTER_EXAMPLES: dict[str, Any] = {
         ],
     },
     "ChosenLetters": {"filter": {"reason": "payload.not_json", "from": _CREATED}},
+    "Retried": {
+        "chosen": 12,
+        "resolved": 12,
+        "gone": 0,
+        "finished": True,
+        "jobs": ["redec_5n8p2x7m4k9q1w3z"],
+        "more": False,
+    },
     "Discarded": {"discarded": 12, "more": False},
 }

@@ -15,6 +15,7 @@ from contracts.dead_letter_calls import (
     GET_DEAD_LETTER,
     IDS_MAX,
     LIST_DEAD_LETTERS,
+    RETRY_DEAD_LETTERS,
     CountDeadLetters,
     DeadLetter,
     DeadLetterCounts,
@@ -25,6 +26,8 @@ from contracts.dead_letter_calls import (
     GetDeadLetter,
     LetterId,
     ListDeadLetters,
+    Retried,
+    RetryDeadLetters,
     State,
 )
 from services.gateway.bodies import Body
@@ -113,6 +116,29 @@ async def get_dead_letter(id: Id, gateway: Backend, caller: Caller) -> DeadLette
     return await gateway.ask(GET_DEAD_LETTER, GetDeadLetter(organization=caller.organization, id=id))
 
 
+@post(
+    "/v1/dead-letters/retry",
+    status_code=202,
+    opt={"failures": ("not_found", "limit.reached", "log.unavailable")},
+)
+async def retry_dead_letters(
+    data: JSONBody[ChosenLetters], gateway: Backend, caller: Caller, command_id: CommandId
+) -> Retried:
+    """Decode dead letters again, with the decoder that their integrations have now: after a fix.
+
+    Up to 500 by their ids, or up to 1,000 by a filter. Those that can be decoded now are resolved, and their readings
+    are stored as of when they came. `jobs` can be followed at /v1/redecode.
+    """
+    command = RetryDeadLetters(
+        organization=caller.organization,
+        actor=caller.actor,
+        command_id=command_id,
+        ids=data.ids,
+        filter=data.meant(),
+    )
+    return await gateway.ask(RETRY_DEAD_LETTERS, command)
+
+
 @post("/v1/dead-letters/discard", status_code=200, opt={"failures": ("not_found", "log.unavailable")})
 async def discard_dead_letters(
     data: JSONBody[ChosenLetters], gateway: Backend, caller: Caller, command_id: CommandId
@@ -140,6 +166,7 @@ ROUTES = [
     list_dead_letters,
     count_dead_letters,
     get_dead_letter,
+    retry_dead_letters,
     discard_dead_letters,
     discard_dead_letter,
 ]
