@@ -69,6 +69,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/devices/{id}/commands"): ("publish",),
     ("GET", "/v1/devices/{id}/commands"): ("read",),
     ("GET", "/v1/devices/{id}/commands/{command}"): ("read",),
+    ("GET", "/v1/metrics"): ("read",),
     ("GET", "/v1/telemetry"): ("read",),
     ("GET", "/v1/messages"): ("read",),
     ("GET", "/v1/activity"): ("read",),

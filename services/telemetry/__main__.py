@@ -190,6 +190,7 @@ async def run() -> None:
         rpc.serve(bus.broker, redecode.CANCEL_REDECODE, jobs.cancel, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
+        rpc.serve(bus.broker, queries.LIST_METRICS, answers.list_metrics, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
         rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)

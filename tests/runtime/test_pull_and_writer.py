@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -19,7 +20,7 @@ from tests.runtime.conftest import bus_of
 
 
 @asynccontextmanager
-async def running(client: Client, **limits: int) -> AsyncIterator[LogWriter]:
+async def running(client: Client, **limits: Any) -> AsyncIterator[LogWriter]:
     writer = LogWriter(client, **limits)
     task = asyncio.create_task(writer.run())
     try:
