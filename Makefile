@@ -1,7 +1,7 @@
 # Everything a person does with this repository; `make` alone lists it. Needs Python >= 3.11 and nothing else.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run rotate-key demo test check format bench faults lock clean
+.PHONY: help setup run rotate-key rebuild demo test check format bench faults lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,6 +18,9 @@ run: .venv/local.stamp ## Starts the whole platform on this machine until Ctrl-C
 
 rotate-key: .venv/local.stamp ## Gives the running platform a new key-encryption key, and drops the old one
 	@exec $(BIN)/python -m deploy.local.rotate_key
+
+rebuild: .venv/local.stamp ## Makes all read models of the running platform anew from its logs, while it serves
+	@exec $(BIN)/python -m deploy.local.rebuild
 
 demo: .venv/local.stamp ## Simulated devices publish to the running platform (ARGS="--devices 20 --rate 50")
 	@exec $(BIN)/python -m deploy.local.devices $(ARGS)

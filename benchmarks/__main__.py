@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import credentials, decoders, expressions, hosted, tls
+from benchmarks import credentials, decoders, expressions, hosted, rebuild, tls
 
 BENCHMARKS = {
     "credentials": credentials.main,
     "decoders": decoders.main,
     "expressions": expressions.main,
     "hosted": hosted.main,
+    "rebuild": rebuild.main,
     "tls": tls.main,
 }
 
