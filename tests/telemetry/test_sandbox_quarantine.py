@@ -54,17 +54,27 @@ def test_a_rule_that_behaved_for_ten_minutes_begins_anew() -> None:
 def test_a_rule_that_stays_within_its_allowance_never_rests() -> None:
     held = Quarantine()
     for second in range(10_000):
-        held.ran(A, 10_000, 0.99, float(second))
+        held.ran(A, 10_000, 0, 0.99, float(second))
     assert held.why(A, 10_001.0) is None
+
+
+def test_large_payloads_may_cost_more() -> None:
+    held = Quarantine()
+    for second in range(100):
+        held.ran(A, 100, 100 * 10_000, 0.4, float(second))
+    assert held.why(A, 100.0) is None
+    for second in range(100):
+        held.ran(B, 100, 100 * 100, 0.4, float(second))
+    assert "where 150 are allowed" in (held.why(B, 100.0) or "")
 
 
 def test_a_rule_that_costs_more_than_its_allowance_rests_once_the_burst_is_used() -> None:
     held = Quarantine(Allowance(message_s=0.0001, burst_s=0.5, share=0.0))
-    held.ran(A, 1000, 0.5, 0.0)
+    held.ran(A, 1000, 0, 0.5, 0.0)
     assert held.why(A, 0.1) is None
-    held.ran(A, 1000, 0.5, 0.2)
+    held.ran(A, 1000, 0, 0.5, 0.2)
     assert (held.why(A, 0.3) or "").startswith("it takes 500 µs a message, where 100 are allowed")
-    held.ran(B, 1000, 0.05, 0.4)
+    held.ran(B, 1000, 0, 0.05, 0.4)
     assert held.why(B, 0.5) is None  # a cheap rule of the same organization goes on
 
 
@@ -82,6 +92,6 @@ def test_what_is_remembered_is_bounded(bad: bool) -> None:
     held = Quarantine()
     for number in range(ENTRIES_MAX + 100):
         rule = Rule(f"org_{number}", "1")
-        held.died(rule, "loops", 0.0, 0.0) if bad else held.ran(rule, 1, 0.0, 0.0)
+        held.died(rule, "loops", 0.0, 0.0) if bad else held.ran(rule, 1, 0, 0.0, 0.0)
     assert len(held._entries) <= ENTRIES_MAX
     assert len(held._left) <= ENTRIES_MAX

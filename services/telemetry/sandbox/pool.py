@@ -162,7 +162,8 @@ class Pool:
             _cpu.add(cpu_s, labels)
             self._remember(key, cpu_s / len(turn))
             limit.reschedule(until)
-            self._quarantine.ran(key, len(turn), cpu_s, self._clock())
+            size = sum(len(message.payload) for message in turn)
+            self._quarantine.ran(key, len(turn), size, cpu_s, self._clock())
             done += outcomes
 
     def _next(self, key: quarantine.Rule, messages: Sequence[Asked]) -> list[Asked]:
