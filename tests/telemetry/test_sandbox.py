@@ -1,73 +1,28 @@
 """Expressions in processes of their own: what a rule does wrong costs its own messages, and nobody else's."""
 
-import asyncio
 import os
-import resource
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import psutil
 import pytest
 
 from contracts.activity import ActivityRecorded
-from services.telemetry.sandbox.pool import Failure, Happened, Pool, Rule
+from services.telemetry.sandbox.pool import Failure, Rule
 from services.telemetry.sandbox.process import ENVIRONMENT, ROOT, Limits
 from services.telemetry.sandbox.protocol import Asked, Outcome
 from services.telemetry.sandbox.quarantine import Allowance
 from tests.support.eventually import eventually
-
-GENEROUS = Allowance(message_s=10.0)
-GOOD = '{"device_id": payload.sn, "readings": payload.obs{n: v}}'
-GOOD_JMESPATH = "{device_id: payload.sn, readings: payload.obs[].{name: n, value: v}}"
-PAYLOAD = b'{"sn":"S9","obs":[{"n":"t","v":21.5},{"n":"h","v":40}]}'
-MESSAGE = Asked("plant/7/up", PAYLOAD, 1_772_359_200_123)
-LOOP = "($f := function($x){ $f($x + 1) }; $f(1))"
-
-
-def ignore(organization: str, event: ActivityRecorded) -> None:
-    pass
-
-
-@asynccontextmanager
-async def running(
-    size: int = 1, happened: Happened = ignore, allowance: Allowance = GENEROUS, limits: Limits = Limits()
-) -> AsyncIterator[Pool]:
-    """Slow machines are not what is tested: a worker is killed for CPU time it used, or after ten seconds."""
-    pool = Pool(size, happened, limits=limits._replace(turn_wall_s=10.0), allowance=allowance)
-    try:
-        yield pool
-    finally:
-        await pool.close()
-        assert not workers()
-
-
-def workers() -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        try:
-            if (
-                "services.telemetry.sandbox.worker" in child.cmdline()
-                and child.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(child)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-async def evaluated(
-    pool: Pool, source: str, *messages: Asked, language: str = "jsonata", organization: str = "org_a"
-) -> list[Outcome | Failure]:
-    rule = Rule(organization, language, source, "int_1")
-    return await pool.evaluate(rule, messages or (MESSAGE,), within_s=60)
-
-
-def payloads(count: int) -> list[Asked]:
-    return [Asked("t", b'{"n":%d}' % number, 0) for number in range(count)]
+from tests.telemetry.sandbox_pool import (
+    GOOD,
+    GOOD_JMESPATH,
+    LOOP,
+    evaluated,
+    payloads,
+    running,
+    workers,
+)
 
 
 async def test_both_languages_read_a_message() -> None:
@@ -135,70 +90,6 @@ async def test_the_message_that_a_worker_dies_of_is_found_and_the_others_are_rea
     assert [one.value for one in outcomes if isinstance(one, Outcome)] == [0, 1, 2, 3, 4, 6, 7, 8]
 
 
-HOSTILE = {
-    "loops": LOOP,
-    "recurses": "($f := function($x){ 1 + $f($x + 1) }; $f(1))",
-    "recurses in two": "($f := function($x){ $g($x) }; $g := function($x){ 1 + $f($x) }; $f(1))",
-    "maps maps": "$map([1..9999], function($a){ $map([1..9999], function($b){ $a * $b }) })",
-    "multiplies": "$sum([1..9999].([1..9999]))",
-    "allocates": '$pad("", 2000000000, "x")',
-    "allocates bit by bit": '$join($map([1..9999], function($i){ $pad("", 1000000, "x") }))',
-    "allocates a range": "[1..9999999]",
-    "doubles": '($f := function($s){ $f($s & $s) }; $f("x"))',
-    "answers too much": '$pad("", 300000, "x")',
-    "backtracks": '$match($pad("", 5000, "a") & "b", /(a+)+(a|aa)*$/)',
-    "has a huge expression": '$match("a", /((((a{1,100}){1,100}){1,100}){1,100})/)',
-    "replaces much": '$replace($pad("", 100000, "a"), /a/, $pad("", 100000, "b"))',
-    "nests": "(" * 2000 + "1" + ")" * 2000,
-    "nests arrays": "[" * 500 + "1" + "]" * 500,
-    "nests its result": "($f := function($n, $x){ $n = 0 ? $x : $f($n - 1, [[$x]]) }; $f(5000, 1))",
-    "sorts with a comparison that lies": "$sort([1..9999], function($a, $b){ true })",
-    "raises": '$error("no")',
-    "divides by zero": "1/0",
-    "gives a function": "function($x){ $x }",
-    "builds dates": '$toMillis($pad("", 5000, "1"), "' + "[f1]" * 50 + '")',
-    "pictures": '$formatNumber(1, $pad("", 100000, "0"))',
-    "powers": "$power(10, 99999)",
-}
-
-
-@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
-async def test_a_hostile_rule_ends_and_leaves_the_pool_as_it_was(source: str) -> None:
-    async with running() as pool:
-        started = time.monotonic()
-        [outcome] = await evaluated(pool, source)
-        assert time.monotonic() - started < 15
-        if isinstance(outcome, Failure):
-            assert outcome.code in ("decoder.timeout", "decoder.crashed")
-        [good] = await evaluated(pool, GOOD, organization="org_b")
-        assert isinstance(good, Outcome)
-        assert good.kind == "value"
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, of the largest that ended
-    assert peak < 400 * 1024, "the limit is 128 MiB over some 20"
-
-
-@pytest.mark.parametrize(
-    ("source", "payload"),
-    [
-        ("sort_by(payload, &join('', @))", b'[{"a":[' + b'"x",' * 10_000 + b'"x"]}]'),
-        ("payload[].map(&payload, @)", b"[1]"),
-        ("payload" + ".[@, @]" * 22, b"[1]"),
-        ("(" * 4000, b"1"),
-        ("payload" + "[]" * 2000, b"[1]"),
-        ("to_string(payload)", b"[" * 900 + b"]" * 900),
-    ],
-    ids=["sorts", "maps", "doubles", "nests", "flattens", "prints"],
-)
-async def test_a_hostile_rule_in_jmespath_ends(source: str, payload: bytes) -> None:
-    async with running() as pool:
-        [outcome] = await evaluated(pool, source, Asked("t", payload, 0), language="jmespath")
-        if isinstance(outcome, Failure):
-            assert outcome.code in ("decoder.timeout", "decoder.crashed")
-        [good] = await evaluated(pool, GOOD_JMESPATH, language="jmespath", organization="org_b")
-        assert isinstance(good, Outcome)
-        assert good.kind == "value"
-
-
 async def test_a_rule_that_misbehaves_twice_rests_and_its_organization_is_told() -> None:
     told: list[tuple[str, ActivityRecorded]] = []
     async with running(happened=lambda *event: told.append(event)) as pool:
@@ -231,36 +122,6 @@ async def test_an_organization_cannot_evade_its_quarantine_by_new_rules() -> Non
             codes.append(outcome.code)
     assert codes[0] == "decoder.timeout"
     assert codes[-4:] == ["decoder.quarantined"] * 4
-
-
-async def test_another_tenant_waits_for_no_more_than_its_turn_while_rules_run_wild() -> None:
-    """Ten hostile organizations, each with new rules all the time; the delays of one that asks again and again."""
-    async with running(2, allowance=Allowance()) as pool:
-        await evaluated(pool, GOOD, organization="org_good")
-        stop = asyncio.Event()
-
-        async def rage(number: int) -> None:
-            attempts = 0
-            while not stop.is_set():
-                source = list(HOSTILE.values())[(number + attempts) % len(HOSTILE)]
-                await evaluated(pool, f"({attempts}; {source})", organization=f"org_{number}")
-                attempts += 1
-                await asyncio.sleep(0.01)
-
-        tasks = [asyncio.create_task(rage(number)) for number in range(10)]
-        delays = []
-        for _ in range(80):
-            started = time.monotonic()
-            outcomes = await evaluated(pool, GOOD, *[MESSAGE] * 20, organization="org_good")
-            delays.append(time.monotonic() - started)
-            assert all(isinstance(one, Outcome) and one.kind == "value" for one in outcomes)
-            await asyncio.sleep(0.02)
-        stop.set()
-        await asyncio.gather(*tasks)
-        delays.sort()
-        assert delays[40] < 0.25
-        assert delays[-1] < 5
-        assert len(workers()) <= 4
 
 
 async def test_messages_that_nobody_has_time_for_are_failures_and_the_pool_goes_on() -> None:
