@@ -7,6 +7,7 @@ that the broker has it, not that a device heard it; only an answer says that.
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -23,6 +24,7 @@ EXPIRES_IN_S_MAX = 24 * 3600  # what is under way is read back at each start: a 
 EXPIRES_IN_S = 60
 RESPONSES = "responses"  # the channel of a device's answers
 CORRELATION_CHARS_MAX = 128
+COMMAND_ID = re.compile(r"cmd_[0-9a-f]{20}")
 
 State = Literal["queued", "sent", "delivered", "answered", "expired", "failed"]
 ENDED: frozenset[str] = frozenset(("answered", "expired", "failed"))

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from contracts.decoders.limits import DEVICE_CHARS_MAX
+from contracts.device_commands import COMMAND_ID, RESPONSES
 from contracts.failures import Unprocessable
 from contracts.topics import device_and_channel
 
@@ -39,6 +40,8 @@ def address(topic: str, hosted_device: str | None, prefix: str | None) -> Addres
             kind = "presence"
     if topic.endswith("_reply"):
         kind = "neither"  # ours, or another application's answer to the device
+    if channel == RESPONSES and COMMAND_ID.fullmatch(last):
+        kind = "neither"  # the device's answer to a command of ours
     if device is not None:
         device = checked(device)
     return Address(kind, device, None if device else _below(prefix, topic), last)

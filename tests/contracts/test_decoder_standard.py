@@ -211,6 +211,11 @@ def test_replies_and_echoes_are_no_telemetry() -> None:
     assert readings('{"result":0,"t":1}') == {"result": 0, "t": 1}
 
 
+def test_the_answer_to_a_command_is_no_telemetry() -> None:
+    assert decode('{"ok":true}', "devices/s1/responses/cmd_5d41402abc4b2a76b971") == Decoded()
+    assert readings('{"ok":true}', "devices/s1/responses/of-its-own") == {"ok": True}
+
+
 @pytest.mark.parametrize("channel", ["telemetry", "data", "sensor", "sensors"])
 def test_the_hosted_brokers_reading_channels_are_decoded(channel: str) -> None:
     assert sample('{"t":1}', f"org_x/devices/d/{channel}", hosted="d").readings == [Reading("t", 1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from contracts import subjects
 from contracts.calls import Page
 from contracts.device_command_state import fold, view
 from contracts.device_commands import (
+    COMMAND_ID,
     Answer,
     CommandFailure,
     DeviceCommandView,
@@ -27,7 +27,6 @@ from services.telemetry.tables import device_commands
 
 _KIND = "commands"
 _ORDER = (device_commands.c.queued_at, device_commands.c.id)
-_ID = re.compile(r"cmd_[0-9a-f]{20}")
 _SHOWN = DeviceCommandView.model_fields.keys() - {"payload", "encoding", "answer", "failure"}
 
 
@@ -45,7 +44,7 @@ async def get_command(store: ReadStore, log: EventLog, query: GetDeviceCommand) 
     Refused("not_found") for one that is not there, is another device's or another organization's.
     """
     held = device_commands.c
-    if _ID.fullmatch(query.id):
+    if COMMAND_ID.fullmatch(query.id):
         command = fold(await log.read(subjects.device_command(query.organization, query.id)))
         if command is not None and command.queued.device_id == query.device_id:
             return view(query.id, command)
