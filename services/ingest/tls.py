@@ -9,13 +9,15 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from contracts.failures import Failure, Refused
 from services.ingest import tls_failures
 from services.ingest.certificates import CertificateSeen, certificate_seen
-from services.ingest.channel import Channel, NothingYet, receive
+from services.ingest.channel import READ_BYTES, Channel, NothingYet, receive
 
+RECORD_BYTES = 16_384  # RFC 8446 §5.1
+_view = memoryview(bytearray(READ_BYTES + 2 * RECORD_BYTES))  # of all channels: it is emptied in each call
 _SYSTEM_CONTEXTS = 32  # combinations of ALPN and `verify`; each holds the system's 140 authorities
 
 
@@ -80,22 +82,22 @@ class TlsChannel:
         return data
 
     def _decrypted(self) -> bytes:
-        parts = []
-        read = self._tls.read
+        read, filled = self._tls.read, 0
         try:
-            while part := read(16_384):
-                parts.append(part)
+            # What `receive` hands in is READ_BYTES at most, and is longer encrypted than decrypted.
+            while more := read(RECORD_BYTES, _view[filled:]):  # a number, where it is given a buffer
+                filled += cast("int", more)
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass  # closed; a length is part of every MQTT packet, so that a cut cannot pass for an end
         except ssl.SSLError as error:
-            if not parts:  # else at the next call
+            if not filled:  # else at the next call
                 raise tls_failures.explained(
                     error, showed_certificate=self._showed_certificate, established=True
                 ) from error
         self._drain()  # the answer to a key update
-        return b"".join(parts)
+        return bytes(_view[:filled])
 
     def send(self, data: bytes) -> None:
         self._tls.write(data)
