@@ -15,7 +15,8 @@ from contracts.failures import Failure
 from services.ingest import diagnosis, tls, transport
 from services.ingest.authentication import authenticate
 from services.ingest.channel import Channel, TcpChannel
-from services.ingest.diagnosis import Speaks, finding
+from services.ingest.diagnosis import Speaks
+from services.ingest.findings import finding, of_failure
 from services.ingest.network import Network
 from services.ingest.packets import Login
 from services.ingest.probe_mqtt import MqttProbe
@@ -78,7 +79,7 @@ class Probe:
             try:
                 self._network.check(host, self._addresses)
             except Failure as failure:
-                raise Failed(diagnosis.of_failure(failure, "address.forbidden")) from failure
+                raise Failed(of_failure(failure, "address.forbidden")) from failure
             seen.append("every address may be connected to")
 
     async def _open(self) -> Channel:
@@ -87,7 +88,7 @@ class Probe:
             try:
                 opened = await self._network.connect(self._addresses, settings.port)
             except Failure as failure:
-                raise Failed(diagnosis.of_failure(failure, "broker.unreachable")) from failure
+                raise Failed(of_failure(failure, "broker.unreachable")) from failure
             seen.append(f"connected to {opened.getpeername()[0]} port {settings.port}")
         channel: Channel = TcpChannel(opened)
         if (trust := transport.trust(settings, self._secrets)) is not None:
@@ -125,7 +126,7 @@ class Probe:
             try:
                 own = login(self._settings, self._secrets)
             except Failure as failure:
-                raise Failed(diagnosis.of_failure(failure, "broker.credentials")) from failure
+                raise Failed(of_failure(failure, "broker.credentials")) from failure
             seen.append(await mqtt.connect(own, self._sniff))
         await mqtt.subscribe(self._topics)
         if self._probe_topic is not None:

@@ -13,7 +13,8 @@ from contracts.topics import matches
 from services.ingest import diagnosis, packets, reasons
 from services.ingest.channel import Channel
 from services.ingest.conversation import Conversation, HungUp
-from services.ingest.diagnosis import Finding, Speaks, finding
+from services.ingest.diagnosis import Speaks
+from services.ingest.findings import Finding, finding, of_failure
 from services.ingest.frames import Incoming, Malformed
 from services.ingest.packets import Login
 from services.ingest.probe_steps import Failed, Steps
@@ -48,7 +49,7 @@ class MqttProbe:
             raise Failed(await self._no_mqtt(sniff)) from None
         except HungUp as end:
             if end.failure is not None:
-                raise Failed(diagnosis.of_failure(end.failure, "broker.closed")) from None
+                raise Failed(of_failure(end.failure, "broker.closed")) from None
             if end.code is not None:
                 found = diagnosis.refused(self._settings, "DISCONNECT", end.code, end.said, login.client_id)
                 raise Failed(found) from None
@@ -162,7 +163,7 @@ def _no_answer(error: Exception, what: str, code: str, waited_s: float) -> Findi
         return finding("broker.timeout", f"no answer to {what} within {waited_s:g} s", action)
     if isinstance(error, HungUp):
         if error.failure is not None:
-            return diagnosis.of_failure(error.failure, "broker.closed")
+            return of_failure(error.failure, "broker.closed")
         if error.code is not None:
             return finding(code, f"it hung up at {what}: {error.said}")
         return finding(code, f"it hung up at {what}, as some brokers do where it is forbidden")

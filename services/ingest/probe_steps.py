@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from contracts.broker_topics import TopicFilter
 from contracts.connection_test import ConnectionTested, Step, StepName
-from services.ingest.diagnosis import Finding
+from services.ingest.findings import Finding
 
 Tell = Callable[[Step], Awaitable[None]]
 

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.failures import CODES
 from deploy.local.stack import ROOT, Stack
-from services.ingest.diagnosis import NEXT
+from services.ingest.findings import NEXT
 from tests.support.tenant import Tenant
 
 HOW_TO = (ROOT / "docs/how-to/find-out-why-a-broker-does-not-connect.md").read_text()
