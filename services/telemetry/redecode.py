@@ -37,7 +37,8 @@ from services.telemetry.redecode_settling import settle
 
 _log = log(part="redecode")
 LOCK = 0x68796D73  # any number, the same for every replica
-BATCH_MESSAGES = 1000
+BATCH_MESSAGES = 2000
+SUMMARIZE_EVERY = 20  # batches: what they wrote is found by its sequence without reading it through
 LOOK_S = 1.0
 PENDING_MAX = 1000  # of the projection that serves: above, it has the right of way
 COURTESY_S = 1.0  # but a batch a second gets through: the job ends
@@ -84,6 +85,7 @@ class Redecoder:
         self._client, self._pool, self._directory = client, pool, directory
         self._projection, self._outcomes, self._live, self._end = projection, outcomes, live, end
         self._taken: set[str] = set()
+        self._batches = 0
         self._pulls: dict[str, tuple[int, Pull]] = {}  # with the sequence that each has handed out
         self.wake = asyncio.Event()
         directory.on_order = lambda _: self.wake.set()
@@ -113,7 +115,9 @@ class Redecoder:
             self.wake.clear()
             await self._take()
             worked = False
-            if not await holder.fetchval(_REBUILDING):
+            if await holder.fetchval(_REBUILDING):
+                self._projection.forget()  # other tables come
+            else:
                 for job in await holder.fetch(_OPEN):
                     worked |= await self._step(job)
             if not worked:
@@ -155,6 +159,7 @@ class Redecoder:
                 case "running":
                     return await self._run_batch(order, job)
                 case "settling" | "cancelling":
+                    self._projection.forget()  # what it remembers of days may be less now
                     if not await settle(self._pool, id):
                         outcome = "done" if state == "settling" else "cancelled"
                         await self._execute(_FINISH, id, state, outcome, None)
@@ -193,6 +198,9 @@ class Redecoder:
                 return False  # what serves comes first: two would store the same readings
             segments = await checkpoints.lineage(connection, MESSAGES.name, 1)
         await self._courtesy()
+        if self._batches % SUMMARIZE_EVERY == 0:
+            await self._execute("SELECT hybridmq_summarize_samples()")
+        self._batches += 1
         began = time.monotonic()
         entries = await self._next(order, job)
         if not entries:

@@ -209,6 +209,9 @@ async def _messages(
         ids = sorted(fewer)
         await connection.execute(_FEWER, ids, [fewer[id] for id in ids])
         await _doubt(connection, batch.order.id, {(id, MESSAGES) for id in ids})
+    # Whoever keeps a message was seen by it before; who is in one that names another device may be new.
+    heard = {projection.device_number(name, device) for name, device in ready.batch.heard}
+    ready.rows.seen = {id: seen for id, seen in ready.rows.seen.items() if seen.count or id in heard}
     await ready.rows.update(connection)
 
 

@@ -36,6 +36,7 @@ KEPT = (
     "decoders",
     "decoder_states",  # as of each message: a rebuild finds what the log holds no longer, and writes the same again
     "decoder_counters",
+    "metric_uses",  # learnt; a rebuild learns the same again
     "partition_floors",
     "rebuilds",
     "redecodes",
