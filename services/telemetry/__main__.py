@@ -130,7 +130,7 @@ async def run() -> None:
         def anew() -> dict[str, Projection[Any]]:
             numbers = ShadowDictionaries()
             return {
-                "messages": MessagesProjection(directory, NoDeadLetters(), Partitions(), numbers),
+                "messages": MessagesProjection(directory, NoDeadLetters(), Partitions(), numbers, again=True),
                 "activity": ActivityProjection(Partitions(), ShadowDictionaries()),
                 "commands": CommandsProjection(),
                 "dead-letters": DeadLettersProjection(Partitions()),
@@ -153,7 +153,7 @@ async def run() -> None:
         async def ended(request: EndRedecode) -> None:
             await rpc.call(bus, redecode.END_REDECODE, request)
 
-        again = MessagesProjection(directory, NoDeadLetters(), Partitions())
+        again = MessagesProjection(directory, NoDeadLetters(), Partitions(), again=True)
         redecoder = Redecoder(bus.client, pool, directory, again, Outcomes(writer), messages, ended)
         service.task(redecoder.run(), "redecode")
 

@@ -65,11 +65,13 @@ class Directory:
         settings = choice.settings.model_dump(mode="json", exclude_defaults=True)
         return DecoderChoice(name=choice.decoder.name, settings=settings)
 
-    async def ahead(self, entries: Sequence[Entry], choose: Choose | None = None) -> dict[int, Read]:
+    async def ahead(
+        self, entries: Sequence[Entry], choose: Choose | None = None, *, patient: bool = False
+    ) -> dict[int, Read]:
         """What expressions read in these, by sequence, for `project`; empty where none is used."""
         if self._expressions is None or (choose is None and not self._uses_expressions):
             return {}
-        return await decode_ahead(self._expressions, entries, choose or self.choose)
+        return await decode_ahead(self._expressions, entries, choose or self.choose, patient=patient)
 
     @property
     def has_stateful(self) -> bool:

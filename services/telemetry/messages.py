@@ -56,11 +56,15 @@ class MessagesProjection:
         dead_letters: DeadLetters,
         partitions: Partitions,
         dictionaries: Dictionaries | None = None,
+        *,
+        again: bool = False,
     ) -> None:
+        """`again`: history, which nobody waits behind."""
         self._directory = directory
         self._dead_letters = dead_letters
         self._partitions = partitions
         self._dictionaries = dictionaries or Dictionaries()
+        self._again = again
         self._days = DaysOfMetrics()
         self._states = States()
 
@@ -72,7 +76,7 @@ class MessagesProjection:
         # Commands to devices come along under other subjects (contracts.streams): nothing is made of them.
         entries = [entry for entry in entries if entry.subject.startswith(MESSAGES_PREFIX)]
         await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
-        ahead = await self._directory.ahead(entries)
+        ahead = await self._directory.ahead(entries, patient=self._again)
         if self._directory.has_stateful:
             await self._load_states(pool, entries, place)
         batch = Batch()

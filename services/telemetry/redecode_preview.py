@@ -75,8 +75,10 @@ class Trial(Directory):
         choice = self._order.choice
         return choice._replace(prefix=held.prefix, payload_bytes_max=held.payload_bytes_max)
 
-    async def ahead(self, entries: Sequence[Entry], choose: Any = None) -> dict[int, Read]:
-        del choose
+    async def ahead(
+        self, entries: Sequence[Entry], choose: Any = None, *, patient: bool = False
+    ) -> dict[int, Read]:
+        del choose, patient  # a caller waits
         return await self._directory.ahead(entries, self.choose)
 
     @property

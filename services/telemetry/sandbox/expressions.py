@@ -17,6 +17,7 @@ from services.telemetry.sandbox.protocol import Asked, Outcome
 
 _log = log(part="expressions")
 BATCH_S = 1.0  # what is not decoded by then is a dead letter: no good message waits longer for a bad one
+PATIENT_S = 30.0  # where history is read again, and nobody waits behind it
 PROBATION_S = 0.25  # the same for rules that are not proven
 SLICE = 200  # results read at a time: 2 ms, and then others have their turn
 
@@ -29,7 +30,9 @@ class _Group:
         self.messages: list[Message] = []
 
 
-async def decode_ahead(pool: Pool, entries: Sequence[Entry], choose: Choose) -> dict[int, Read]:
+async def decode_ahead(
+    pool: Pool, entries: Sequence[Entry], choose: Choose, *, patient: bool = False
+) -> dict[int, Read]:
     """By their sequence, those entries that an expression is to read; `decoding.project` takes them from there."""
     groups: dict[tuple[str, str, int], tuple[CustomSettings, _Group]] = {}
     for entry in entries:
@@ -62,7 +65,8 @@ async def decode_ahead(pool: Pool, entries: Sequence[Entry], choose: Choose) -> 
                     settings,
                     group.messages,
                     integration=integration,
-                    probation_s=PROBATION_S,
+                    within_s=PATIENT_S if patient else BATCH_S,
+                    probation_s=None if patient else PROBATION_S,
                 )
                 for (organization, integration, _), (settings, group) in groups.items()
             )
