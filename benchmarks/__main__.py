@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import credentials, decoders, expressions, hosted, rebuild, tls
+from benchmarks import bridge, credentials, decoders, expressions, hosted, rebuild, tls
 
 BENCHMARKS = {
+    "bridge": bridge.main,
     "credentials": credentials.main,
     "decoders": decoders.main,
     "expressions": expressions.main,
