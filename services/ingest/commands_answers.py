@@ -68,6 +68,8 @@ class Reader:
                 await self._read()
             except (Unavailable, ApiError) as error:
                 _log.warning("answers cannot be read", filter=self._filter, error=str(error))
+            except Exception:  # noqa: BLE001 — a defect: without a reader nothing that waits would ever end
+                _log.exception("answers cannot be read", filter=self._filter)
             await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:

@@ -6,9 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from runtime.observe import log
 from services.ingest.commands_log import CommandKey
 from services.ingest.links import Key
 
+_log = log(part="commands")
 DEVICES_AT_ONCE = 16  # of a link: payloads in memory, and acknowledgements awaited
 
 Send = Callable[[Key, CommandKey], Awaitable[bool]]
@@ -74,6 +76,8 @@ class Lanes:
                 if not await self._send(link, waiting[0]):
                     break
                 self._held.discard(waiting.popleft())
+        except Exception:  # noqa: BLE001 — a defect: it is tried again until it expires, and others go on
+            _log.exception("a command could not be sent", command=waiting[0].id)
         finally:
             lane.busy.discard(device)
             if waiting:

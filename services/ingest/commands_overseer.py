@@ -109,6 +109,7 @@ class Overseer:
         chore = asyncio.create_task(self._happen(key, happening))
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)
+        chore.add_done_callback(_report)
 
     async def _happen(self, key: CommandKey, happening: Happening) -> None:
         async with self._appends:
@@ -123,6 +124,11 @@ class Overseer:
                 tracked.is_answered = True
                 heard = Heard(message.topic, message.payload, sequence, message.received)
                 self._happens(tracked.key, heard)
+
+
+def _report(chore: asyncio.Task[None]) -> None:
+    if not chore.cancelled() and (error := chore.exception()) is not None:
+        _log.error("what happened to a command was not recorded", error=repr(error))
 
 
 def _filter(tracked: Tracked) -> str:
