@@ -89,7 +89,7 @@ async def test_other_tenants_messages_are_stored_while_hostile_rules_run(
 
     tasks = [asyncio.create_task(rage(org)) for org in bad]
     delays = []
-    for _ in range(15):
+    for _ in range(10):
         for integration in ("int_good", "hosted"):
             started = time.monotonic()
             if integration == "hosted":
@@ -105,7 +105,7 @@ async def test_other_tenants_messages_are_stored_while_hostile_rules_run(
     assert delays[-1] < 6.0, delays
 
     counts = [await here.counts(org) for org in bad]
-    assert await here.counts(good) == (31, 31, 31)
+    assert await here.counts(good) == (21, 21, 21)
 
     async def all_counted() -> bool:
         return sum([(await here.counts(org))[0] for org in bad]) == sent[0]
