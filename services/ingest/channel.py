@@ -12,9 +12,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-READ_BYTES = (
-    16_384  # at once: 150 messages of 100 bytes, 5 ms of work; whoever floods gives way to others in between
-)
+READ_BYTES = 16_384
+"""At once: 150 messages of 100 bytes, some ms of work. Who floods gives way to others in between."""
 
 
 class NothingYet(BlockingIOError):
