@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import bridge, credentials, decoders, expressions, hosted, rebuild, tls
+from benchmarks import bridge, credentials, decoders, expressions, hosted, links, rebuild, tls
 
 BENCHMARKS = {
     "bridge": bridge.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "decoders": decoders.main,
     "expressions": expressions.main,
     "hosted": hosted.main,
+    "links": links.main,
     "rebuild": rebuild.main,
     "tls": tls.main,
 }

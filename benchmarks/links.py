@@ -234,7 +234,7 @@ async def _until(world: World, so: object) -> dict[str, LinkStatus]:
     deadline = time.monotonic() + UP_S
     while time.monotonic() < deadline:
         asked = await asyncio.gather(*(_status(world, link) for link in _links))
-        found = {each.integration_id: each for each in asked if each is not None and each.state == "up"}
+        found = {each.integration_id: each for each in asked if each is not None and each.connected_since}
         if so(found):
             return found
         await asyncio.sleep(0.5)

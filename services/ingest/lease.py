@@ -15,7 +15,9 @@ from contracts.streams import LEASES
 from runtime import jetstream
 from runtime.event_log import EXPECTED_LAST
 from runtime.jetstream import WRONG_LAST_SEQUENCE, ApiError
+from runtime.observe import log
 
+_log = log(part="lease")
 RENEW_S = 3.0
 LOST_S = 8.0  # below the bucket's 10 s: the old owner stops before a new one can begin
 RETRY_S = 1.0
@@ -67,8 +69,8 @@ class Lease:
             except ApiError as error:
                 if error.code in WRONG_LAST_SEQUENCE and not await self._is_ours():
                     return "another replica owns the link"
-            except Unavailable:
-                pass
+            except Unavailable as failure:
+                _log.warning("a lease is not renewed", subject=self._subject, reason=failure.detail)
             if clock() - renewed > LOST_S - RENEW_S:
                 return "the event log is away"
 

@@ -147,8 +147,9 @@ class Link:
             _log.warning("a deleted link's session stays at its broker", reason=str(failure))
 
     async def _carry_on(self, claim: Claim, bridge: Bridge) -> None:
-        attempt = 0
-        while await self._is_ours(claim):
+        attempt, claimed = 0, True  # a moment ago
+        while claimed or await self._is_ours(claim):
+            claimed = False
             self._changed.clear()
             wanted = self.wanted
             if wanted.paused:

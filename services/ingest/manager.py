@@ -32,6 +32,7 @@ from services.ingest.status import status_of
 _log = log(part="links")
 FILTERS = (subjects.registry_of_kind("integration"), subjects.registry_of_kind("organization"))
 CAUGHT_UP_S = 1.0
+RECALLS_AT_ONCE = 32  # a replica that dies leaves hundreds of links, whose windows are megabytes
 LOOK_S = 1.0  # between two looks at whether messages flow
 FOLLOWED_S, FOLLOWED_TRIES = 2.0, 40
 
@@ -56,6 +57,7 @@ class Manager:
         self._inflight_max, self._network = inflight_max, network
         self._wanted: Links = {}
         self._links: dict[Key, Link] = {}
+        self._recalls = asyncio.Semaphore(RECALLS_AT_ONCE)
         self._chores: set[asyncio.Task[None]] = set()
         self.ready = False
 
@@ -147,7 +149,8 @@ class Manager:
 
     async def _bridge(self, key: Key, claim: Claim, flow: Flow) -> Bridge:
         """Read after the claim is made: nobody else adds to what it finds."""
-        window = await recall(self._bus.client, subjects.messages_of_source(*key))
+        async with self._recalls:
+            window = await recall(self._bus.client, subjects.messages_of_source(*key))
         limit = self._inflight_max
         return Bridge(*key, self._writer, window, claim, flow, inflight_max=limit, drops=self._drops)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LEARNT_FROM = 8  # pauses; before, nothing is expected
+LEARNT_OVER_S = 600.0  # all pauses together: whoever tries a link out with a few messages is no rhythm
 TIMES = 3.0  # so many times the longest pause of late is silence
-LEAST_S = 30.0  # shorter silences are nobody's business, unless an interval is given
+LEAST_S = 60.0  # shorter silences are nobody's business, unless an interval is given
 HALVED_AFTER = 50.0  # pauses as long as the longest: then it counts half
 GIVEN_TIMES = 2.0  # one message of a given interval may be late
 FLOWS_AFTER = 2  # messages without a silence between them: a single one is no flow
@@ -27,6 +28,7 @@ class Watchdog:
     _heard: bool = False  # a message since the connection began
     _pause: float = 0.0
     _pauses: int = 0
+    _learnt_s: float = 0.0
     _since_silence: int = 0
 
     @property
@@ -34,7 +36,8 @@ class Watchdog:
         """How long a pause may be as things are; None: nothing is known yet."""
         if self.given_s is not None:
             return self.given_s
-        return self._pause if self._pauses >= LEARNT_FROM else None
+        known = self._pauses >= LEARNT_FROM and self._learnt_s >= LEARNT_OVER_S
+        return self._pause if known else None
 
     @property
     def silence_s(self) -> float | None:
@@ -77,3 +80,4 @@ class Watchdog:
         elif self._pause > 0:
             self._pause = max(pause, self._pause * 0.5 ** (pause / (self._pause * HALVED_AFTER)))
         self._pauses = min(self._pauses + 1, LEARNT_FROM)
+        self._learnt_s = min(self._learnt_s + pause, LEARNT_OVER_S)
