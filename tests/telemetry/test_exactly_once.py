@@ -136,16 +136,19 @@ async def test_messages_wait_in_the_log_while_the_database_is_away(
 
     folder = tmp_path_factory.mktemp("postgres")
     postgres = Postgres(folder, free_port(), Secrets(folder / "secrets"), settings={"shared_buffers": "32MB"})
-    postgres.start()
+    # In threads: a loop that stands still for as long loses its connection to NATS.
+    await asyncio.to_thread(postgres.start)
     try:
-        run_module("services.telemetry.migrate", environment.migrate(postgres.urls()))
-        service = run_service("telemetry", own_nats, postgres.urls())
+        await asyncio.to_thread(
+            run_module, "services.telemetry.migrate", environment.migrate(postgres.urls())
+        )
+        service = await asyncio.to_thread(run_service, "telemetry", own_nats, postgres.urls())
         org = organization()
         await log.fill(org, 300)
         postgres.kill()
         last = await log.fill(org, 700)
         await eventually(lambda: not _ready(service.health_url))
-        postgres.start()
+        await asyncio.to_thread(postgres.start)
         async with world(own_nats, postgres.urls()) as there:
             await there.stored(last)
             assert await there.counts(org) == (1000, 1000, 1000)
