@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from deploy.local.stack import Stack
@@ -142,6 +143,29 @@ def test_a_command_reaches_its_device(tenant: Tenant, port: int) -> None:
     )
     eventually_now(lambda: heard == [b"now"])
     disconnect(client)
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_a_command_is_answered_by_its_device(tenant: Tenant, port: int, qos: int) -> None:
+    name = f"answering-{qos}"
+    device = tenant.issue(name)
+    client = device.client()
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
+
+    def answer(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        id = message.topic.rpartition("/")[2]
+        client.publish(device.topic(f"devices/{name}/responses/{id}"), message.payload, qos=qos)
+
+    client.on_message = answer
+    connect(client, port)
+    client.subscribe(device.topic(f"commands/{name}/#"), qos=2)
+    assert subscribed.wait(10)
+    shown = tenant.post(
+        f"/devices/{name}/commands", {"name": "set", "payload": {"n": qos}, "qos": qos, "wait_s": 20}
+    )
+    disconnect(client)
+    assert (shown["state"], shown["answer"]["payload"]) == ("answered", f'{{"n":{qos}}}')
 
 
 def test_a_revoked_credential_is_closed_within_a_second_and_its_neighbour_is_not(
