@@ -148,8 +148,8 @@ class MessagesProjection:
         return len(rows.samples) + len(rows.messages)
 
     def committed(self, ready: Ready) -> None:
-        if ready.batch.learnt:
-            self._states.committed(ready.batch.learnt[-1].sequence)
+        if self._directory.has_stateful and ready.batch.messages:
+            self._states.committed(ready.batch.messages[-1].sequence, ready.batch.learnt)
         self._days.stored.update(ready.rows.new_days)
         if len(self._days.stored) > DaysOfMetrics.REMEMBERED_MAX:
             self._days.forget()

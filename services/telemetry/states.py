@@ -136,13 +136,14 @@ class States:
         o, s, n, q, c = (list(column) for column in zip(*counted, strict=True))
         await connection.execute(_SET_COUNTERS, o, s, n, epoch, q, c)
 
-    def committed(self, sequence: int) -> None:
+    def committed(self, sequence: int, learnt: Sequence[Learnt]) -> None:
         """Nobody asks any more for what was before this."""
-        for held in self._held.values():
+        for sender in {one.sender for one in learnt}:
+            held = self._held.get(sender, [])
             while len(held) > 1 and held[1][0] <= sequence:
                 del held[0]
-        self._in_hand = {sender: first for sender, first in self._in_hand.items() if first > sequence}
         if len(self._held) > SENDERS_MAX:
+            self._in_hand = {sender: first for sender, first in self._in_hand.items() if first > sequence}
             settled = [
                 sender
                 for sender, held in self._held.items()
@@ -150,6 +151,10 @@ class States:
             ]
             for sender in settled[: len(self._held) - SENDERS_MAX // 2]:
                 del self._held[sender]
+
+    def __len__(self) -> int:
+        """Senders in memory."""
+        return len(self._held)
 
     def forget(self) -> None:
         self._held.clear()

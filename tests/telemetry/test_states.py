@@ -9,7 +9,7 @@ import pytest
 
 from contracts import subjects
 from contracts.broker_settings import broker_settings
-from contracts.decoders import GAP
+from contracts.decoders import GAP, State
 from contracts.decoders.choice import chosen
 from contracts.envelope import Cause
 from contracts.integrations import DecoderChoice, IntegrationCreated
@@ -18,7 +18,7 @@ from deploy.local.postgres import DatabaseUrls
 from runtime.event_log import Append, EventLog
 from services.telemetry import database as writers
 from services.telemetry.place import Checkpoint
-from services.telemetry.states import States
+from services.telemetry.states import SENDERS_MAX, Learnt, States
 from tests.contracts.sparkplug_dump import bd_seq, f64, metric, number, payload
 from tests.support.clients import platform_client
 from tests.telemetry.test_engine import projecting
@@ -155,3 +155,18 @@ async def test_the_past_is_known_as_it_was_then(
         await states.load(pool, [(who, decoder)], place, sequences[0])
         assert states.at(who, sequences[0]).parts == {}
         await pool.close()
+
+
+def test_what_is_remembered_is_bounded_and_nothing_in_hand_is_forgotten() -> None:
+    decoder = chosen(DecoderChoice(name="sparkplug-b")).stateful
+    assert decoder is not None
+    states = States()
+    senders = [("org", "int_one", f"g/n{number_of}") for number_of in range(SENDERS_MAX + 10)]
+    for sequence, sender in enumerate(senders, start=1):
+        states.put(sender, sequence, State({}, 7))
+    last = len(senders) - 5  # the rest is not stored yet
+    one = Learnt(senders[0], 1, NOW, State({}), State({}, 7), decoder)
+    states.committed(last, [one])
+    assert len(states) <= SENDERS_MAX // 2 + 10
+    assert [states.at(sender, 10**6).counter for sender in senders[-5:]] == [7] * 5
+    assert states.at(senders[0], 10**6) == State({}), "it can be loaded again"
