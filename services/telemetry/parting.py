@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from nats.aio.client import Client
+from uuid_utils import uuid7
 
 from runtime import jetstream
 from runtime.pull import Entry
@@ -100,3 +101,21 @@ def moment(time_ns: int) -> datetime:
     return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC) + timedelta(
         0, 0, time_ns // 1000 % 1_000_000
     )
+
+
+async def matching(client: Client, stream: str, start: int, filters: list[str]) -> int:
+    """How many messages of these subjects the stream has from `start` on."""
+    name = f"telemetry-count-{uuid7().hex[-12:]}"
+    config = {
+        "name": name,
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": max(1, start),
+        "ack_policy": "none",
+        "filter_subjects": filters,
+        "mem_storage": True,
+        "num_replicas": 1,
+        "inactive_threshold": 1_000_000_000,  # gone by itself
+    }
+    subject = f"$JS.API.CONSUMER.CREATE.{stream}.{name}"
+    answer = await jetstream.request(client, subject, {"stream_name": stream, "config": config})
+    return int(answer["num_pending"])

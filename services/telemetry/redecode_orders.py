@@ -35,6 +35,11 @@ class Order(NamedTuple):
             return at_ns in self.only
         return self.start_ns <= at_ns < self.end_ns
 
+    def concerns(self, subject: str) -> bool:
+        """Whether a message of this subject is the organization's, and from one of the sources."""
+        kind, _, organization, source, *_ = [*subject.split(".", 4), "", "", ""]
+        return kind == "message" and organization == self.organization and source in self.sources
+
     @property
     def sources(self) -> tuple[str, ...]:
         return sources_of(self.integration)

@@ -21,7 +21,7 @@ from services.telemetry.place import Checkpoint, place
 from services.telemetry.projector import Projection, Projector
 
 BatchT = TypeVar("BatchT")
-BATCH_MESSAGES_MAX = 2000  # beside live messages, which wait for as long as one is made
+BATCH_MESSAGES_MAX = 5000  # devices are counted once a batch; live messages wait while one is made
 PENDING_MAX = 4000  # of the projection that serves: above, it has the right of way
 COURTESY_S = 1.0  # but a batch a second gets through: it ends
 # From the last place that the shadow reached to this epoch's beginning, where the epoch before ended.
