@@ -88,6 +88,7 @@ class LogWriter:
         self._messages_max, self._bytes_max = queue_messages_max, queue_bytes_max
         self._ack_timeout_s, self._linger_s = ack_timeout_s, linger_s
         self._wake = asyncio.Event()
+        self._for_room: set[Callable[[], None]] = set()
         self._stream, self._read_back_after_s = stream, read_back_after_s
         self._last = 0  # the sequence that we heard last
         self._found: dict[str, dict[str, int]] = {}  # by subject: what was read back, sequence by id
@@ -132,6 +133,15 @@ class LogWriter:
         return write
 
     @property
+    def crowded(self) -> bool:
+        """It is time to stop reading: what many read at once must still find room."""
+        return len(self._queue) > self._messages_max // 2 or self._bytes > self._bytes_max // 2
+
+    def when_room(self, resume: Callable[[], None]) -> None:
+        """Calls this once, when a quarter of the queue is left: for whoever has nothing under way to wait for."""
+        self._for_room.add(resume)
+
+    @property
     def waiting(self) -> int:
         return len(self._queue)
 
@@ -160,6 +170,14 @@ class LogWriter:
             write.left = True
             batch.append(write)
             size += len(write.data)
+        if (
+            self._for_room
+            and len(self._queue) <= self._messages_max // 4
+            and self._bytes <= self._bytes_max // 4
+        ):
+            waiting, self._for_room = self._for_room, set()
+            for resume in waiting:
+                resume()
         return batch
 
     async def _commit_until_stored(self, batch: list[Write]) -> None:

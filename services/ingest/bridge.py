@@ -110,6 +110,9 @@ class Bridge:
         self._flow.took(chunk, size)
         if self.held_back:
             session.pause()
+        elif self._writer.crowded:  # by all links together
+            session.pause()
+            self._writer.when_room(session.resume)
 
     def _take(self, session: Session, message: Incoming, received: str, begun: str) -> None:
         topic, payload, qos, retain, dup, mid, traceparent, properties = message
@@ -176,7 +179,10 @@ class Bridge:
             and len(self._under_way) <= self._inflight_max // 2
             and self._bytes <= INFLIGHT_BYTES_MAX // 2
         ):
-            self._session.resume()
+            if self._writer.crowded:
+                self._writer.when_room(self._session.resume)
+            else:
+                self._session.resume()
         if not self._under_way:
             self._settled.set()
         if stored is None:
