@@ -86,7 +86,8 @@ def test_each_scope_opens_its_own_calls_and_no_others() -> None:
 
 
 def test_a_device_may_call_nothing_but_ingest() -> None:
-    assert [route for route, needed in RIGHTS.items() if DEVICE in needed] == [("POST", "/v1/ingest")]
+    ingest = [("POST", "/v1/ingest"), ("POST", "/v1/ingest/stream")]
+    assert [route for route, needed in RIGHTS.items() if DEVICE in needed] == ingest
 
 
 @pytest.mark.parametrize(
