@@ -6,14 +6,12 @@ import asyncio
 from collections import defaultdict
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from contracts import subjects
 from contracts.calls import Nothing
-from contracts.decoders.choice import chosen
+from contracts.decoders.choice import checked
 from contracts.envelope import Event
-from contracts.failures import Refused, Unprocessable
-from contracts.integrations import HOSTED, DecoderChoice
+from contracts.failures import Refused
+from contracts.integrations import HOSTED
 from contracts.redecode import (
     END_REDECODE,
     ORDER_REDECODE,
@@ -40,7 +38,7 @@ def decide_order(command: OrderRedecode, now: datetime) -> RedecodeOrdered:
     end = now if command.end is None else min(command.end, now)
     if command.start >= end:
         raise Refused("request.invalid", "it must lie before `to`, and before now", field="from")
-    check_decoder(command.decoder)
+    checked(command.decoder)
     return RedecodeOrdered(
         integration=command.integration, start=command.start, end=end, decoder=command.decoder
     )
@@ -54,18 +52,6 @@ def decide_end(command: EndRedecode, held: Redecode) -> list[Event]:
             return []
         case _:
             return [RedecodeEnded(outcome=command.outcome, through_ns=command.through_ns)]
-
-
-def check_decoder(choice: DecoderChoice) -> None:
-    """Refused("decoder.unknown"), or Refused("request.invalid") with the path of the wrong setting."""
-    try:
-        chosen(choice)
-    except Unprocessable as failure:
-        raise Refused(failure.code, failure.detail, field=failure.field or "decoder.name") from None
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_context=False, include_url=False)[0]
-        path = ".".join(("decoder", "settings", *(str(part) for part in found["loc"])))
-        raise Refused("request.invalid", found["msg"], field=path) from None
 
 
 class RedecodeHandlers:
@@ -100,7 +86,7 @@ class RedecodeHandlers:
             held = self._table.by_organization.get(organization, [])
             if sum(entry.state.status == "active" and entry.state.retry for entry in held) >= RETRIES_MAX:
                 raise Refused("limit.reached", f"{RETRIES_MAX} retries have not ended yet: try again")
-            check_decoder(request.decoder)
+            checked(request.decoder)
             event = RetryOrdered(
                 integration=request.integration, messages=request.messages, decoder=request.decoder
             )

@@ -21,3 +21,18 @@ async def here(telemetry: Service, own_nats: NatsServer, database: DatabaseUrls)
     """Speaks to the running service."""
     async with world(own_nats, database) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def services(run_service: RunService, own_nats: NatsServer, database: DatabaseUrls) -> list[Service]:
+    """The registry's owner, and telemetry."""
+    return [run_service("credentials", own_nats), run_service("telemetry", own_nats, database)]
+
+
+@pytest.fixture
+async def there(
+    services: list[Service], own_nats: NatsServer, database: DatabaseUrls
+) -> AsyncIterator[World]:
+    """Speaks to both."""
+    async with world(own_nats, database) as made:
+        yield made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,27 +20,10 @@ from contracts.dead_letter_calls import (
 from contracts.failures import Refused
 from contracts.integrations import CHANGE_INTEGRATION, HOSTED, ChangeIntegration, DecoderChoice
 from contracts.telemetry import LIST_TELEMETRY, ListTelemetry
-from deploy.local.nats import NatsServer
-from deploy.local.postgres import DatabaseUrls
-from tests.conftest import RunService
 from tests.support.eventually import eventually
-from tests.support.service import Service
 from tests.telemetry.redecoding import new_organization, readings
 from tests.telemetry.test_rebuild import finished, start
-from tests.telemetry.world import World, world
-
-
-@pytest.fixture(scope="module")
-def services(run_service: RunService, own_nats: NatsServer, database: DatabaseUrls) -> list[Service]:
-    return [run_service("credentials", own_nats), run_service("telemetry", own_nats, database)]
-
-
-@pytest.fixture
-async def there(
-    services: list[Service], own_nats: NatsServer, database: DatabaseUrls
-) -> AsyncIterator[World]:
-    async with world(own_nats, database) as made:
-        yield made
+from tests.telemetry.world import World
 
 
 async def letters(there: World, org: str, count: int, **query: Any) -> list[DeadLetterRow]:

@@ -1,18 +1,13 @@
 """History decoded again: exactly the messages of the range, counted, found right everywhere afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from contracts.failures import Refused
 from contracts.integrations import DecoderChoice
 from contracts.telemetry import GET_DEVICE, LIST_DEVICES, GetDevice, ListDevices
-from deploy.local.nats import NatsServer
-from deploy.local.postgres import DatabaseUrls
-from tests.conftest import RunService
 from tests.support.eventually import eventually
-from tests.support.service import Service
 from tests.telemetry.redecoding import (
     CUSTOM,
     earlier,
@@ -24,22 +19,9 @@ from tests.telemetry.redecoding import (
     readings,
     soon,
 )
-from tests.telemetry.world import World, world
+from tests.telemetry.world import World
 
 OLD, NEW = ("body.values.t", "kind"), ("t",)
-
-
-@pytest.fixture(scope="module")
-def services(run_service: RunService, own_nats: NatsServer, database: DatabaseUrls) -> list[Service]:
-    return [run_service("credentials", own_nats), run_service("telemetry", own_nats, database)]
-
-
-@pytest.fixture
-async def there(
-    services: list[Service], own_nats: NatsServer, database: DatabaseUrls
-) -> AsyncIterator[World]:
-    async with world(own_nats, database) as made:
-        yield made
 
 
 async def test_exactly_the_messages_of_the_range_are_decoded_again(there: World) -> None:

@@ -1,7 +1,6 @@
 """Jobs that decode history again are paused, resumed, cancelled; what may not be is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,11 +15,7 @@ from contracts.redecode import (
     ListRedecodes,
     NamedRedecode,
 )
-from deploy.local.nats import NatsServer
-from deploy.local.postgres import DatabaseUrls
-from tests.conftest import RunService
 from tests.support.eventually import eventually
-from tests.support.service import Service
 from tests.telemetry.redecoding import (
     CUSTOM,
     earlier,
@@ -32,22 +27,9 @@ from tests.telemetry.redecoding import (
     readings,
     soon,
 )
-from tests.telemetry.world import World, world
+from tests.telemetry.world import World
 
 OLD, NEW = ("body.values.t", "kind"), ("t",)
-
-
-@pytest.fixture(scope="module")
-def services(run_service: RunService, own_nats: NatsServer, database: DatabaseUrls) -> list[Service]:
-    return [run_service("credentials", own_nats), run_service("telemetry", own_nats, database)]
-
-
-@pytest.fixture
-async def there(
-    services: list[Service], own_nats: NatsServer, database: DatabaseUrls
-) -> AsyncIterator[World]:
-    async with world(own_nats, database) as made:
-        yield made
 
 
 async def test_a_job_is_paused_resumed_and_cancelled(there: World) -> None:
