@@ -6,7 +6,9 @@ from typing import Literal, NamedTuple
 
 from contracts.partition import partition
 
-EntityKind = Literal["organization", "api-key", "admin-key", "credential", "integration", "redecode"]
+EntityKind = Literal[
+    "organization", "api-key", "admin-key", "credential", "integration", "redecode", "metric"
+]
 REGISTRY_ALL = "registry.>"
 MESSAGES_ALL = "message.>"
 ACTIVITY_ALL = "activity.>"

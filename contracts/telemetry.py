@@ -129,11 +129,14 @@ class MetricUse(Model):
 
 
 class MetricRow(Model):
-    """`kind` and `unit` are those of the newest use; `conflict`: there are several of either."""
+    """`kind` and `unit` as people set them, else of the newest use; `conflict`: devices send several of either."""
 
     name: str
-    kind: Kind
+    kind: Kind | None  # None: never sent, and nobody said
     unit: str | None
+    label: str | None = None
+    description: str | None = None
+    described: bool = False  # whether people said something of it
     conflict: bool
     uses: tuple[MetricUse, ...]  # the newest first, at most 20
 

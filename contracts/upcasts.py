@@ -37,6 +37,7 @@ from contracts.integrations import (
 )
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged
+from contracts.metrics import MetricCleared, MetricDescribed
 from contracts.organizations import (
     AdminKeyRotated,
     ApiKeyIssued,
@@ -75,6 +76,8 @@ _LATEST: tuple[type[Event], ...] = (
     IntegrationPaused,
     IntegrationResumed,
     IntegrationWatchChanged,
+    MetricCleared,
+    MetricDescribed,
     OrganizationCreated,
     OrganizationDeleted,
     OrganizationLimitsChanged,

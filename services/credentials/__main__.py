@@ -47,6 +47,7 @@ from services.credentials.limit_handlers import LimitHandlers
 from services.credentials.limiting import Defaults, Limiter
 from services.credentials.link_handlers import LinkHandlers
 from services.credentials.live import Live
+from services.credentials.metric_handlers import MetricHandlers
 from services.credentials.mosquitto.follower import Follower
 from services.credentials.mosquitto.presence import Presence
 from services.credentials.mosquitto.settings import MosquittoSettings
@@ -99,6 +100,7 @@ async def run() -> None:
             LinkHandlers(commands, registry),
             SubscriptionHandlers(commands, registry),
             RedecodeHandlers(commands, registry),
+            MetricHandlers(commands, registry),
             Queries(directory, last_use),
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),

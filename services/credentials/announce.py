@@ -25,6 +25,7 @@ from contracts.integrations import (
     IntegrationCreated,
 )
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
+from contracts.metrics import MetricCleared, MetricDescribed
 from contracts.organizations import ApiKeyIssued, OrganizationCreated
 from contracts.subjects import Entity
 from runtime.activity import ActivityLog
@@ -51,7 +52,7 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
     device: str | None = None
     details: dict[str, Any] = {}
     match event:
-        case OrganizationCreated(name=name):
+        case OrganizationCreated(name=name) | CredentialRenamed(name=name) | MetricCleared(name=name):
             summary = name
         case ApiKeyIssued(name=name, hint=hint):
             summary, details = name, {"hint": hint, "scopes": list(event.scopes)}
@@ -64,8 +65,6 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             details = {"hint": hint, "previous_until": until.isoformat() if until is not None else None}
         case OrganizationLimitsChanged(limits=limits) | CredentialLimitsChanged(limits=limits):
             details = limits.model_dump()
-        case CredentialRenamed(name=name):
-            summary = name
         case CredentialCertificateBound():
             details = {"fingerprint": event.fingerprint, "subject": event.subject}
         case CredentialRevoked(reason=reason):
@@ -74,6 +73,8 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             summary, details = _integration(event)
         case HostedIntegrationChanged(name=name, decoder=decoder):
             summary, details = name, {"decoder": decoder.name}
+        case MetricDescribed(name=name):
+            summary, details = name, event.model_dump(exclude={"name"}, exclude_none=True)
         case _:
             pass
     return ActivityRecorded(

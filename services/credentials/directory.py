@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic
+from typing import Any, Generic
 
 from nats.aio.client import Client
 
@@ -29,6 +29,7 @@ from services.credentials.state import (
     Credential,
     HostedIntegration,
     Integration,
+    Metric,
     Organization,
     Redecode,
     StateT,
@@ -109,7 +110,15 @@ class Directory:
         self.credentials = Table(Credential())
         self.integrations = Table(Integration())
         self.redecodes = Table(Redecode())
+        self.metrics = Table(Metric())
         self.hosted = Table(HostedIntegration())  # by organization: the id `hosted` is everybody's
+        # kinds of which nothing is noted but what they are
+        self._plain: dict[str, Table[Any]] = {
+            "organization": self.organizations,
+            "admin-key": self.admin_keys,
+            "redecode": self.redecodes,
+            "metric": self.metrics,
+        }
         self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}
         self.sequence = 0
@@ -216,14 +225,10 @@ class Directory:
 
     def _place(self, entity: Entity, recorded: Recorded, stored_at: datetime) -> None:
         match entity.kind:
-            case "organization":
-                self.organizations.apply(entity, recorded)
             case "api-key":
                 self.api_keys.apply(entity, recorded)
                 if isinstance(recorded.event, ApiKeyIssued):
                     self.key_by_verifier[recorded.event.verifier] = entity.id
-            case "admin-key":
-                self.admin_keys.apply(entity, recorded)
             case "credential":
                 held = self.credentials.by_id.get(entity.id)
                 before = held.state if held is not None else None
@@ -238,5 +243,5 @@ class Directory:
                 self.hosted.apply(entity._replace(id=entity.organization), recorded)
             case "integration":
                 self.integrations.apply(entity, recorded)
-            case "redecode":
-                self.redecodes.apply(entity, recorded)
+            case kind if kind in self._plain:
+                self._plain[kind].apply(entity, recorded)

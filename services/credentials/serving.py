@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts import credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
+from contracts.metrics import CLEAR_METRIC, DESCRIBE_METRIC
 from contracts.redecode import END_REDECODE, ORDER_REDECODE, ORDER_RETRY
 from contracts.subscriptions import ADD_SUBSCRIPTION, REMOVE_SUBSCRIPTION
 from runtime import rpc
@@ -20,6 +21,7 @@ from services.credentials.hosted import HostedBroker, admitting
 from services.credentials.integration_handlers import IntegrationHandlers
 from services.credentials.limit_handlers import LimitHandlers
 from services.credentials.link_handlers import LinkHandlers
+from services.credentials.metric_handlers import MetricHandlers
 from services.credentials.queries import Queries
 from services.credentials.redecode_handlers import RedecodeHandlers
 from services.credentials.subscription_handlers import SubscriptionHandlers
@@ -37,6 +39,7 @@ def serve_calls(
     link: LinkHandlers,
     subscription: SubscriptionHandlers,
     redecode: RedecodeHandlers,
+    metric: MetricHandlers,
     queries: Queries,
     history: Histories,
     admin_key: AdminKeyHandlers,
@@ -76,6 +79,8 @@ def serve_calls(
     rpc.serve(broker, ORDER_REDECODE, redecode.order, queue=NAME)
     rpc.serve(broker, ORDER_RETRY, redecode.retry, queue=NAME)
     rpc.serve(broker, END_REDECODE, redecode.end, queue=NAME)
+    rpc.serve(broker, DESCRIBE_METRIC, metric.describe, queue=NAME)
+    rpc.serve(broker, CLEAR_METRIC, metric.clear, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
     rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)

@@ -29,6 +29,7 @@ from contracts.integrations import (
 )
 from contracts.limits import CredentialLimitsChanged, Limits, OrganizationLimitsChanged
 from contracts.links import IntegrationPaused, IntegrationResumed, IntegrationWatchChanged
+from contracts.metrics import MetricCleared, MetricDescribed
 from contracts.organizations import (
     AdminKeyRotated,
     ApiKeyIssued,
@@ -139,9 +140,14 @@ class Redecode:
     retry: bool = False  # of a few messages alone
 
 
-State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration | Redecode
+@dataclass(frozen=True, slots=True)
+class Metric:
+    said: MetricDescribed | None = None  # None: what is learnt holds
+
+
+State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration | Redecode | Metric
 StateT = TypeVar(
-    "StateT", Organization, ApiKey, AdminKey, Credential, Integration, HostedIntegration, Redecode
+    "StateT", Organization, ApiKey, AdminKey, Credential, Integration, HostedIntegration, Redecode, Metric
 )
 
 
@@ -160,12 +166,12 @@ def evolve(state: StateT, event: Event) -> StateT:
             return _integration(state, event)
         case HostedIntegration(), HostedIntegrationChanged(name=name, decoder=decoder):
             return HostedIntegration(name, decoder)
-        case Redecode(), RedecodeOrdered():
-            return Redecode("active")
-        case Redecode(), RetryOrdered():
-            return Redecode("active", retry=True)
+        case Redecode(), RedecodeOrdered() | RetryOrdered():
+            return Redecode("active", retry=isinstance(event, RetryOrdered))
         case Redecode(), RedecodeEnded():
             return Redecode("ended")
+        case Metric(), MetricDescribed() | MetricCleared():
+            return Metric(event if isinstance(event, MetricDescribed) else None)
         case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):
             return replace(state, status="ended")
         case Credential(), _:

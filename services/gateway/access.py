@@ -70,6 +70,8 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("GET", "/v1/devices/{id}/commands"): ("read",),
     ("GET", "/v1/devices/{id}/commands/{command}"): ("read",),
     ("GET", "/v1/metrics"): ("read",),
+    ("PUT", "/v1/metrics/{metric}"): ("manage_integrations",),
+    ("DELETE", "/v1/metrics/{metric}"): ("manage_integrations",),
     ("GET", "/v1/telemetry"): ("read",),
     ("GET", "/v1/messages"): ("read",),
     ("GET", "/v1/activity"): ("read",),
@@ -107,7 +109,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 
 def template(path: str) -> str:
     """A Litestar path (`/a/{id:str}`) as people and OpenAPI write it (`/a/{id}`)."""
-    return path.replace(":str}", "}").rstrip("/") or "/"
+    return path.replace(":str}", "}").replace(":path}", "}").rstrip("/") or "/"
 
 
 def allowed(needed: tuple[Right, ...], scopes: tuple[Scope, ...]) -> bool:

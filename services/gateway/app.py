@@ -93,7 +93,11 @@ def _options() -> list[HTTPRouteHandler]:
 
 
 def _allowing(path: str, allowed: str) -> HTTPRouteHandler:
-    @route(path.replace("}", ":str}"), http_method=[HttpMethod.OPTIONS], status_code=204)
+    @route(
+        path.replace("}", ":str}").replace("{metric:str}", "{metric:path}"),
+        http_method=[HttpMethod.OPTIONS],
+        status_code=204,
+    )
     async def options() -> Response[None]:
         return Response(None, status_code=204, headers={"Allow": allowed})
 

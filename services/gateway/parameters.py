@@ -97,7 +97,8 @@ def check_query(request: Request[Any, Any, Any]) -> None:
 def check_path(request: Request[Any, Any, Any]) -> None:
     """An id that no object can have is a missing object."""
     for value in request.path_params.values():
-        if len(str(value)) > TEXT_CHARS_MAX or not str(value).isprintable():
+        # of a rest of the path, the router hands over the slash before it too
+        if len(str(value).removeprefix("/")) > TEXT_CHARS_MAX or not str(value).isprintable():
             raise Refused("not_found")
 
 

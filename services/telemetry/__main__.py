@@ -165,6 +165,7 @@ async def run() -> None:
             settings.query_pool_size,
             settings.query_timeout_s,
             EventLog(bus.client, COMMANDS.name),
+            directory.described,
         )
         service.on_stop(answers.close)
         said = ActivityLog(bus)

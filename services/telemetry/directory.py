@@ -1,4 +1,5 @@
-"""How an organization's messages are read, at any time (decoder, payload limit): the REGISTRY, held in memory."""
+"""How an organization's messages are read, at any time (decoder, payload limit), and what people say of metrics:
+the REGISTRY, held in memory."""
 
 from __future__ import annotations
 
@@ -21,11 +22,13 @@ from runtime.jetstream import ApiError
 from runtime.observe import log
 from runtime.pull import Entry, Pull
 from services.telemetry.decoding import Choose, Read
+from services.telemetry.described import Described
 from services.telemetry.redecode_orders import Order, Orders
 from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
 from services.telemetry.sandbox.pool import Pool
 
 _log = log(part="directory")
+_KINDS: tuple[subjects.EntityKind, ...] = ("integration", "organization", "redecode", "metric")
 QUIET_S = 0.5  # nothing for as long: there is nothing more
 PATIENCE_S = 3.0  # an event and a message of the same moment come by two ways
 
@@ -43,6 +46,7 @@ class Directory:
         self._expressions = expressions
         self._held = Choices()
         self.orders = Orders()  # history that is to be read by another decoder
+        self.described = Described()
         self.on_order: Callable[[Order], None] | None = None
         self._uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
@@ -98,7 +102,7 @@ class Directory:
             self._client,
             "REGISTRY",
             start=1,
-            filters=[subjects.registry_of_kind(kind) for kind in ("integration", "organization", "redecode")],
+            filters=[subjects.registry_of_kind(kind) for kind in _KINDS],
             name="telemetry-registry",
         )
         while True:
@@ -126,7 +130,7 @@ class Directory:
                 limits.times.append(entry.time_ns)
                 limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
                 return
-            if recorded is None:
+            if recorded is None or self.described.apply(entity.organization, recorded.event):
                 return
             order = self.orders.apply(entity.organization, entity.id, recorded.event, recorded.time)
             if order is not None:

@@ -22,6 +22,7 @@ from contracts import (
     key_rotation,
     limits,
     links,
+    metrics,
     organizations,
     publishing,
     rebuild,
@@ -447,6 +448,10 @@ def _rebuild(_: Any) -> rebuild.Rebuild:
 
 
 _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    metrics.DESCRIBE_METRIC: lambda request: metrics.MetricDescription(
+        **request.model_dump(include=set(metrics.MetricDescription.model_fields))
+    ),
+    metrics.CLEAR_METRIC: lambda _: Nothing(),
     redecode.ORDER_REDECODE: _ordered,
     organizations.CREATE_ORGANIZATION: lambda r: organizations.OrganizationIssued(
         id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)

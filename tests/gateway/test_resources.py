@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts import credentials, integrations, organizations, publishing, telemetry
+from contracts import credentials, integrations, metrics, organizations, publishing, telemetry
 from contracts.failures import Refused, Unavailable
 from contracts.organizations import PLATFORM
 from tests.gateway.peers import ALPHA, BETA, CREDENTIAL, KEYS, Peers
@@ -337,3 +337,27 @@ async def test_a_defect_behind_says_nothing_of_what_is_inside(alpha: httpx.Async
     response = await alpha.get("/v1/devices")
     assert_problem(response, "internal")
     assert "secret" not in response.text
+
+
+async def test_a_metric_is_described_by_its_exact_name(alpha: httpx.AsyncClient, peers: Peers) -> None:
+    said = {"unit": "°C", "label": "Flow", "description": None, "kind": "number"}
+    names = {
+        "temperature": "temperature",
+        "Inputs%2Ftemperature": "Inputs/temperature",
+        "Inputs/temperature": "Inputs/temperature",
+        "a//b/": "a//b/",
+        "%2Fa": "/a",
+        "%C3%9Cber%20100%25%3F": "Über 100%?",
+        "x" * 256: "x" * 256,
+    }
+    for written, name in names.items():
+        answer = await alpha.put(f"/v1/metrics/{written}", json=said)
+        assert (answer.status_code, answer.json()) == (200, {"name": name, **said}), written
+        asked = peers.last(metrics.DescribeMetric)
+        assert (asked.organization, asked.name, asked.unit) == (ALPHA, name, "°C")
+        assert (await alpha.delete(f"/v1/metrics/{written}")).status_code == 204
+        assert peers.last(metrics.ClearMetric).name == name
+    assert_problem(await alpha.put(f"/v1/metrics/{'x' * 257}", json=said), "not_found")
+    assert_problem(await alpha.put("/v1/metrics/a%00b", json=said), "not_found")
+    assert_problem(await alpha.put("/v1/metrics/a", json={"unit": "x" * 33}), "request.invalid", "unit")
+    assert_problem(await alpha.put("/v1/metrics/a", json={"kind": "colour"}), "request.invalid", "kind")

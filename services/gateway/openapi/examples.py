@@ -107,6 +107,12 @@ def page(item: Any) -> dict[str, Any]:
     return {"items": [item], "next_cursor": None}
 
 
+_SAID = {
+    "unit": "°C",
+    "label": "Flow temperature",
+    "description": "Behind the mixing valve",
+    "kind": "number",
+}
 EXAMPLES: dict[str, Any] = {
     **DEAD_LETTER_EXAMPLES,
     "NewOrganization": {"name": "Acme"},
@@ -348,6 +354,15 @@ EXAMPLES: dict[str, Any] = {
         },
         "failure": None,
         "actor": f"key:{_API_KEY['id']}",
+    },
+    "MetricToSet": _SAID,
+    "MetricDescription": {"name": "temperature", **_SAID},
+    "MetricRow": {
+        "name": "temperature",
+        **_SAID,
+        "described": True,
+        "conflict": False,
+        "uses": [{"unit": None, "kind": "number", "first_day": "2026-11-20", "last_day": "2026-11-21"}],
     },
     "TelemetryRow": {
         "device_id": "boiler-7",

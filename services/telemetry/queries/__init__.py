@@ -28,6 +28,7 @@ from contracts.telemetry import (
     TelemetryRow,
 )
 from runtime.event_log import EventLog
+from services.telemetry.described import Described
 from services.telemetry.queries import (
     activity,
     commands,
@@ -44,18 +45,20 @@ from services.telemetry.queries.session import ReadStore
 class Queries:
     """Handlers of the calls."""
 
-    def __init__(self, store: ReadStore, commands: EventLog) -> None:
-        self.store, self._commands = store, commands
+    def __init__(self, store: ReadStore, commands: EventLog, described: Described) -> None:
+        self.store, self._commands, self._described = store, commands, described
 
     @classmethod
-    def connect(cls, url: str, pool_size: int, timeout_s: float, commands: EventLog) -> Queries:
-        return cls(ReadStore(url, pool_size, timeout_s), commands)
+    def connect(
+        cls, url: str, pool_size: int, timeout_s: float, commands: EventLog, described: Described
+    ) -> Queries:
+        return cls(ReadStore(url, pool_size, timeout_s), commands, described)
 
     async def close(self) -> None:
         await self.store.close()
 
     async def list_telemetry(self, query: ListTelemetry) -> Page[TelemetryRow]:
-        return await telemetry.list_telemetry(self.store, query)
+        return await telemetry.list_telemetry(self.store, query, self._described)
 
     async def list_messages(self, query: ListMessages) -> Page[MessageRow]:
         return await messages.list_messages(self.store, query)
@@ -64,10 +67,10 @@ class Queries:
         return await devices.list_devices(self.store, query)
 
     async def list_metrics(self, query: ListMetrics) -> Page[MetricRow]:
-        return await metrics.list_metrics(self.store, query)
+        return await metrics.list_metrics(self.store, query, self._described)
 
     async def get_device(self, query: GetDevice) -> DeviceDetail:
-        return await devices.get_device(self.store, query)
+        return await devices.get_device(self.store, query, self._described)
 
     async def list_activity(self, query: ListActivity) -> Page[ActivityRow]:
         return await activity.list_activity(self.store, query)

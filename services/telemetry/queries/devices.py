@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import array
 from contracts.calls import Page
 from contracts.failures import Refused
 from contracts.telemetry import DeviceDetail, DeviceRow, GetDevice, LatestValue, ListDevices
+from services.telemetry.described import Described
 from services.telemetry.queries import cursors
 from services.telemetry.queries.session import ReadStore
 from services.telemetry.queries.telemetry import number
@@ -26,7 +27,7 @@ async def list_devices(store: ReadStore, query: ListDevices) -> Page[DeviceRow]:
     return Page(items=[DeviceRow(**_held(row)) for row in page], next_cursor=cursor)
 
 
-async def get_device(store: ReadStore, query: GetDevice) -> DeviceDetail:
+async def get_device(store: ReadStore, query: GetDevice, described: Described) -> DeviceDetail:
     """Refused("not_found") for one that was never heard of, or is another organization's."""
     rows = await store.read(query.organization, _with_latest(query.id))
     if not rows:
@@ -34,7 +35,7 @@ async def get_device(store: ReadStore, query: GetDevice) -> DeviceDetail:
     latest = {
         row.metric_name: LatestValue(
             value=row.other if row.other is not None else number(row.number),
-            unit=row.unit,
+            unit=row.unit or described.unit(query.organization, row.metric_name),
             timestamp=row.time,
         )
         for row in rows

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 from contracts.calls import Page
 from contracts.decoders import FLAGS, REPLACED
 from contracts.telemetry import ListTelemetry, Provenance, TelemetryRow, Value
+from services.telemetry.described import Described
 from services.telemetry.queries import cursors
 from services.telemetry.queries.session import ReadStore
 from services.telemetry.tables import decoders, devices, metrics, samples
@@ -19,12 +20,12 @@ _KIND = "telemetry"
 _ORDER = (samples.c.time, samples.c.sequence, samples.c.epoch, samples.c.position)
 
 
-async def list_telemetry(store: ReadStore, query: ListTelemetry) -> Page[TelemetryRow]:
+async def list_telemetry(store: ReadStore, query: ListTelemetry, described: Described) -> Page[TelemetryRow]:
     rows = await store.read(query.organization, statement(query))
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
     cursor = last and cursors.encode(_KIND, last.time, last.sequence, last.epoch, last.position)
-    return Page(items=[_row(row, query) for row in page], next_cursor=cursor)
+    return Page(items=[_row(row, query, described) for row in page], next_cursor=cursor)
 
 
 def statement(query: ListTelemetry) -> Select[Any]:
@@ -80,7 +81,7 @@ def number(value: float) -> float | int:
     return int(value) if value.is_integer() and abs(value) <= 2**53 else value
 
 
-def _row(row: Row[Any], query: ListTelemetry) -> TelemetryRow:
+def _row(row: Row[Any], query: ListTelemetry, described: Described) -> TelemetryRow:
     metric = query.metric
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
@@ -89,8 +90,9 @@ def _row(row: Row[Any], query: ListTelemetry) -> TelemetryRow:
         if metric is not None and name != metric:
             continue
         values[name] = others[str(id)] if value is None or str(id) in others else number(value)
-        if str(id) in said_units:
-            units[name] = said_units[str(id)]
+        unit = said_units.get(str(id)) or described.unit(query.organization, name)
+        if unit is not None:
+            units[name] = unit
     return TelemetryRow(
         device_id=row.device_name,
         timestamp=row.time,
