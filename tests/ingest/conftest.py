@@ -58,6 +58,7 @@ class World:
         self._clients = clients
         self._log = EventLog(clients["credentials"], "REGISTRY")
         self._expected: dict[str, int] = {}
+        self._followed: dict[tuple[str, ...], tuple[Pull, list[Any]]] = {}
 
     async def create(self, port: int, *, topics: tuple[TopicFilter, ...] = (), **settings: Any) -> str:
         """An integration with a broker on loopback; its id."""
@@ -135,22 +136,24 @@ class World:
         bus: Any = SimpleNamespace(client=self._clients["gateway"])
         return await rpc.call(bus, what.at(self.organization, link), asked)
 
-    async def stored(self, source: str) -> list[StoredMessage]:
-        """All of a source's messages, as they stand in MESSAGES."""
+    async def stored(self, source: str, *, anew: bool = False) -> list[StoredMessage]:
+        """All of a source's messages; `anew`: as they stand in MESSAGES now, even if it had lost some."""
         filters = (f"message.*.{self.organization}.{source}", f"message.*.{self.organization}.{source}.>")
+        if anew:
+            await self._forget("MESSAGES", *filters)
         return [
             messages.stored(entry.subject, entry.headers, entry.data, datetime.now(UTC))
-            for entry in await self._all("MESSAGES", filters)
+            for entry in await self._all("MESSAGES", *filters)
         ]
 
     async def stored_at(self, source: str) -> list[tuple[float, bytes]]:
         """When the stream stored them (Unix time), and their payloads."""
-        entries = await self._all("MESSAGES", (f"message.*.{self.organization}.{source}",))
+        entries = await self._all("MESSAGES", f"message.*.{self.organization}.{source}")
         return [(entry.time_ns / 1e9, entry.data) for entry in entries]
 
     async def activity(self) -> list[ActivityRecorded]:
         found = []
-        for entry in await self._all("ACTIVITY", (f"activity.{self.organization}.*",)):
+        for entry in await self._all("ACTIVITY", f"activity.{self.organization}.*"):
             recorded = upcasts.decode(entry.headers, entry.data)
             assert recorded is not None
             assert isinstance(recorded.event, ActivityRecorded)
@@ -160,17 +163,27 @@ class World:
     async def kinds(self) -> list[str]:
         return [event.kind for event in await self.activity()]
 
-    async def _all(self, stream: str, filters: tuple[str, ...]) -> list[Any]:
-        pull = Pull(self._clients["telemetry"], stream, start=1, filters=filters, name="test")
-        found: list[Any] = []
-        try:
-            while batch := await pull.next_batch(2000, timeout_s=0.3):
-                found += batch
-                if batch[-1].pending == 0:
-                    break
-        finally:
-            await pull.close()
-        return found
+    async def _all(self, stream: str, *filters: str) -> list[Any]:
+        """What came up to now. One consumer for each question, however often it is asked: the server forgets one
+        only after half a minute, and refuses more than so many."""
+        known = (stream, *filters) in self._followed
+        if not known:
+            pull = Pull(self._clients["telemetry"], stream, start=1, filters=filters, name="test")
+            self._followed[stream, *filters] = pull, []
+        pull, found = self._followed[stream, *filters]
+        while batch := await pull.next_batch(2000, timeout_s=0.1 if known else 0.3):
+            found += batch
+            if batch[-1].pending == 0:
+                break
+        return list(found)
+
+    async def _forget(self, stream: str, *filters: str) -> None:
+        if (followed := self._followed.pop((stream, *filters), None)) is not None:
+            await followed[0].close()
+
+    async def close(self) -> None:
+        for question in list(self._followed):
+            await self._forget(*question)
 
 
 @asynccontextmanager
@@ -182,7 +195,10 @@ async def open_world(server: NatsServer) -> AsyncIterator[World]:
     ):
         world = World(server, {"credentials": credentials, "telemetry": telemetry, "gateway": gateway})
         await world.serve_secrets()
-        yield world
+        try:
+            yield world
+        finally:
+            await world.close()
 
 
 @pytest.fixture

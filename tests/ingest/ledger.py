@@ -52,12 +52,12 @@ class Ledger:
         sent, seen, deadline = set(self.acknowledged), -1, 0.0
         clock = asyncio.get_running_loop().time
         while True:
-            stored = Counter(int(message.payload) for message in await world.stored(link))
+            stored = Counter(int(message.payload) for message in await world.stored(link, anew=True))
             if len(stored) != seen:
                 seen, deadline = len(stored), clock() + timeout_s
             lost = sent - stored.keys()
             if not lost or clock() > deadline:
                 break
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
         doubled = sum(count - 1 for count in stored.values())
         return Verdict(len(sent), len(lost), doubled)
