@@ -11,7 +11,7 @@ from contracts.failures import Failure
 from services.ingest.certificates import CertificateSeen
 from services.ingest.findings import NEXT, Finding, finding, of_failure
 from services.ingest.packets import ASSIGNED_CLIENT_ID, MAXIMUM_QOS, SERVER_KEEP_ALIVE, Connack
-from services.ingest.reasons import printable
+from services.ingest.reasons import printable, refusal
 from services.ingest.tls import Seen
 
 EXPIRES_SOON = timedelta(days=21)  # most authorities' certificates are renewed 30 days before
@@ -182,20 +182,19 @@ def tls_expected(settings: BrokerSettings) -> Finding:
 def refused(settings: BrokerSettings, packet: str, code: int, said: str, client_id: str) -> Finding:
     """A CONNACK that is none of success, or a DISCONNECT in its place."""
     seen = f"{packet}: {said}"
-    match code:
-        case 0x84 | 0x01:
+    kind = refusal(code)
+    match kind:
+        case "broker.version":
             other = "3.1.1" if settings.mqtt_version == "5" else "5"
-            return finding("broker.version", seen, f"Set `mqtt_version` to {other}.")
-        case 0x85:
+            return finding(kind, seen, f"Set `mqtt_version` to {other}.")
+        case "broker.client_id":
             action = (
                 f"Allow the client id {client_id} (tests have one of their own that begins with hmq-test-)."
             )
-            return finding("broker.client_id", f"{seen}, for {client_id}", action)
-        case 0x86 | 0x87 | 0x8A | 0x8C:
-            return finding("broker.credentials", seen, _credentials(settings, code))
-        case 0x88 | 0x89 | 0x8B | 0x97 | 0x9C | 0x9D | 0x9F:
-            return finding("broker.busy", seen)
-    return finding("broker.refused", seen)
+            return finding(kind, f"{seen}, for {client_id}", action)
+        case "broker.credentials":
+            return finding(kind, seen, _credentials(settings, code))
+    return finding(kind, seen)
 
 
 def _credentials(settings: BrokerSettings, code: int) -> str | None:

@@ -56,6 +56,20 @@ def of_311(code: int) -> int:
     return _OF_311.get(code, code)
 
 
+def refusal(code: int) -> str:
+    """The failure's code for a CONNACK that says no, by 5's number."""
+    match code:
+        case 0x84 | 0x01:  # 3.1.1's own 1, where it answers a CONNECT of 5
+            return "broker.version"
+        case 0x85:
+            return "broker.client_id"
+        case 0x86 | 0x87 | 0x8A | 0x8C:
+            return "broker.credentials"
+        case 0x88 | 0x89 | 0x8B | 0x97 | 0x9C | 0x9D | 0x9F:
+            return "broker.busy"
+    return "broker.refused"
+
+
 def words(code: int, text: bytes | None = None) -> str:
     """`text` is a reason string, as a stranger sent it."""
     said = _WORDS.get(code, f"Reason code {code:#04x}")

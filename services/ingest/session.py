@@ -32,6 +32,7 @@ from services.ingest.wishes import Wishes
 _log = log(part="session")
 CONNACK_S = 10.0
 ACK_S = 9.0
+NO_MQTT = "what the broker sends is no MQTT"
 RECEIVE_MAXIMUM = 1_000
 RETAINED_WHERE_NEW = 0x10  # retained copies only where the subscription is new: a reconnect is no news
 Item = TypeVar("Item")
@@ -40,8 +41,9 @@ Item = TypeVar("Item")
 class Session:
     """`async with`: connected inside. `ended` resolves with the reason when the connection is over.
 
-    Entering raises Refused("broker.refused") when the broker says no, Unavailable("broker.timeout") when it
-    says nothing, Unavailable("broker.unreachable") when it hangs up, and what the channel raises.
+    Entering raises Refused or Unavailable by the code of `reasons.refusal` when the broker says no,
+    Unavailable("broker.timeout") when it says nothing, ("broker.closed") when it hangs up, ("broker.not_mqtt")
+    when it is none, and what the channel raises.
     """
 
     def __init__(
@@ -148,7 +150,7 @@ class Session:
                 completed, self._completed = self._completed, []
                 self._wire.send(b"".join(completed))
         except Malformed:
-            self._wire.fail("what the broker sends is no MQTT")
+            self._wire.fail(NO_MQTT)
 
     def _hand_on(self, messages: list[Incoming]) -> None:
         try:
@@ -272,8 +274,10 @@ class Session:
     def _over(self) -> None:
         self._keepalive.stop()
         if not self._connected.done():
-            reason = f"{self.ended.result()} before a CONNACK"
-            self._connected.set_exception(self._wire.failure or Unavailable("broker.unreachable", reason))
+            reason = self.ended.result()
+            code = "broker.not_mqtt" if reason == NO_MQTT else "broker.closed"
+            closed = Unavailable(code, f"{reason} before a CONNACK")
+            self._connected.set_exception(self._wire.failure or closed)
             self._connected.exception()  # raised where it is awaited; else nobody asks
         over = Unavailable(
             "link.down", f"the connection ended before the acknowledgement: {self.ended.result()}"

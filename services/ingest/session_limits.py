@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.failures import Failure, Refused, Unavailable
-from services.ingest import packets
+from services.ingest import packets, reasons
 from services.ingest.outgoing import WINDOW_311, WINDOW_MAX
 from services.ingest.packets import Connack
-from services.ingest.reasons import PASSING
 
 SESSION_EXPIRY_S = 7 * 24 * 3600  # an outage of ours over a week-end loses nothing, if the broker agrees
 
@@ -49,5 +48,5 @@ class Limits:
 
 def refusal(answer: Connack) -> Failure:
     """What a CONNACK that says no is to us: what passes by itself is tried again soon."""
-    family = Unavailable if answer.code in PASSING else Refused
-    return family("broker.refused", answer.said)
+    family = Unavailable if answer.code in reasons.PASSING else Refused
+    return family(reasons.refusal(answer.code), answer.said)

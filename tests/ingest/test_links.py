@@ -128,7 +128,7 @@ async def test_a_wrong_password_is_said_once_and_not_insisted_on(
     await quiet(2)
     assert log.read_text().count("not authorised") == 1
     [event] = [event for event in await world.activity() if event.kind == "link.refused"]
-    assert event.reason == "broker.refused"
+    assert event.reason == "broker.credentials"
     assert event.subject == f"integration:{link}"
     assert "ot authori" in event.summary
     await world.change(link, broker.port, topics=ALL, **LOGIN)

@@ -121,24 +121,30 @@ async def test_connect_says_who_we_are_and_asks_for_a_kept_session(version: str)
 
 
 @pytest.mark.parametrize(
-    ("version", "answer", "family", "words"),
+    ("version", "answer", "family", "code", "words"),
     [
-        ("3.1.1", b"\x20\x02\x00\x05", "refused", "Not authorized"),
-        ("3.1.1", b"\x20\x02\x00\x04", "refused", "Bad user name or password"),
-        ("3.1.1", b"\x20\x02\x00\x02", "refused", "Client identifier not valid"),
-        ("3.1.1", b"\x20\x02\x00\x03", "unavailable", "Server unavailable"),
-        ("5", b"\x20\x02\x00\x01", "refused", "Unsupported protocol version"),
-        ("5", b"\x20\x09\x00\x87\x06\x1f\x00\x03no!", "refused", "Not authorized (no!)"),
-        ("5", b"\x20\x03\x00\x89\x00", "unavailable", "Server busy"),
-        ("5", b"\x20\x03\x00\xef\x00", "refused", "Reason code 0xef"),
+        ("3.1.1", b"\x20\x02\x00\x05", "refused", "broker.credentials", "Not authorized"),
+        ("3.1.1", b"\x20\x02\x00\x04", "refused", "broker.credentials", "Bad user name or password"),
+        ("3.1.1", b"\x20\x02\x00\x02", "refused", "broker.client_id", "Client identifier not valid"),
+        ("3.1.1", b"\x20\x02\x00\x03", "unavailable", "broker.busy", "Server unavailable"),
+        ("5", b"\x20\x02\x00\x01", "refused", "broker.version", "Unsupported protocol version"),
+        (
+            "5",
+            b"\x20\x09\x00\x87\x06\x1f\x00\x03no!",
+            "refused",
+            "broker.credentials",
+            "Not authorized (no!)",
+        ),
+        ("5", b"\x20\x03\x00\x89\x00", "unavailable", "broker.busy", "Server busy"),
+        ("5", b"\x20\x03\x00\xef\x00", "refused", "broker.refused", "Reason code 0xef"),
     ],
 )
 async def test_a_refusal_is_told_in_the_brokers_words(
-    version: str, answer: bytes, family: str, words: str
+    version: str, answer: bytes, family: str, code: str, words: str
 ) -> None:
     async with broker(accepting(answer=answer)) as port:
         failure = await refusal(port, version=version)
-    assert (failure.family, failure.code, failure.detail) == (family, "broker.refused", words)
+    assert (failure.family, failure.code, failure.detail) == (family, code, words)
 
 
 @pytest.mark.parametrize(
@@ -155,17 +161,17 @@ async def test_a_refusal_is_told_in_the_brokers_words(
 async def test_what_is_no_connack_is_no_broker(answer: bytes) -> None:
     async with broker(accepting(answer=answer)) as port:
         failure = await refusal(port, version="5")
-    assert (failure.family, failure.code) == ("unavailable", "broker.unreachable")
+    assert (failure.family, failure.code) == ("unavailable", "broker.not_mqtt")
 
 
-async def test_a_broker_that_hangs_up_at_once_is_unreachable() -> None:
+async def test_a_broker_that_hangs_up_at_once_is_told_from_one_that_cannot_be_reached() -> None:
     async def play(script: Script) -> None:
         await script.hear()
         script.hang_up()
 
     async with broker(play) as port:
         failure = await refusal(port)
-    assert failure.code == "broker.unreachable"
+    assert failure.code == "broker.closed"
     assert "hung up before a CONNACK" in failure.detail
 
 
