@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from contracts.calls import Model
 from contracts.failures import Refused
@@ -18,7 +18,21 @@ WEBSOCKET_PATH = "/mqtt"
 CERTIFICATES_CHARS_MAX = 16_384  # some ten certificates: events hold them for ever
 
 _HOST = r"^[^\s/@\x00-\x1f]+$"
-Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=253, pattern=_HOST)]
+
+
+def _no_url(value: Any) -> Any:
+    if isinstance(value, str) and any(mark in value for mark in "/@"):
+        raise ValueError(
+            "the host's name or address alone: protocol, port, path and user are fields of their own"
+        )
+    return value
+
+
+Host = Annotated[
+    str,
+    BeforeValidator(_no_url),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=253, pattern=_HOST),
+]
 ServerName = Annotated[str, StringConstraints(max_length=253, pattern=r"^[A-Za-z0-9._-]+$")]
 Certificates = Annotated[str, StringConstraints(min_length=1, max_length=CERTIFICATES_CHARS_MAX)]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

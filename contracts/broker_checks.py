@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import datetime
+from ipaddress import ip_address
 
 from pydantic import SecretStr
 
@@ -39,6 +40,8 @@ def check(
 
     What was saved before is left alone: an integration with an expired certificate can still be renamed.
     """
+    if before is None or settings.host != before.host:
+        _check_host(settings.host)
     if pair_is_new(settings, sent, before):
         key = sent.get("client_key", held_key)
         pem.check_client(
@@ -61,6 +64,18 @@ def check_unsaved(settings: BrokerSettings, sent: Mapping[str, SecretStr], now: 
         if name not in sent:
             raise Refused("request.invalid", f"auth {settings.auth} needs it", field=FIELDS[name])
     check(settings, sent, now)
+
+
+def _check_host(host: str) -> None:
+    """A colon is part of IPv6 addresses alone; brackets are of URLs."""
+    if host.startswith("["):
+        raise Refused("request.invalid", "an IPv6 address goes without brackets", field="settings.host")
+    if ":" in host:
+        try:
+            ip_address(host)
+        except ValueError:
+            detail = "the host's name or address alone: the port goes into `port`"
+            raise Refused("request.invalid", detail, field="settings.host") from None
 
 
 def _check_shared_access_key(key: str) -> None:

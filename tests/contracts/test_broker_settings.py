@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from contracts import upcasts
 from contracts.broker_base import Protocol
+from contracts.broker_checks import check
 from contracts.broker_secrets import WITH_SECRETS, secrets_allowed, secrets_needed
 from contracts.broker_settings import BrokerSettings, broker_settings
 from contracts.broker_topics import (
@@ -22,6 +24,7 @@ from contracts.failures import Refused
 from contracts.integrations import IntegrationCreated
 
 PEM = "-----BEGIN CERTIFICATE-----"
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OPEN = broker_settings(host="h")
 AWS = broker_settings(auth="aws_iot", host="x.iot.eu-west-1.amazonaws.com", tls={"client_certificate": PEM})
 AZURE = broker_settings(auth="azure_sas", host="contoso.azure-devices.net", device_id="gw-1")
@@ -250,3 +253,32 @@ def test_what_was_written_before_there_was_an_auth_is_read(username: str | None,
     }
     _, step = upcasts.UPCASTS["integration.created.v1"]
     assert IntegrationCreated.model_validate(step(body)).settings.auth == auth
+
+
+@pytest.mark.parametrize(
+    "host", ["mqtt://broker.example.com", "broker.example.com/mqtt", "me@broker.example.com"]
+)
+def test_a_url_in_the_place_of_a_host_is_refused_in_words(host: str) -> None:
+    with pytest.raises(ValidationError, match="the host's name or address alone"):
+        broker_settings(host=host)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("broker.example.com:1883", "the port goes into `port`"),
+        ("203.0.113.7:1883", "the port goes into `port`"),
+        ("[2001:db8::7]", "without brackets"),
+    ],
+)
+def test_a_port_behind_the_host_is_refused_where_it_is_new(host: str, words: str) -> None:
+    settings = broker_settings(host=host)
+    with pytest.raises(Refused, match=words) as refused:
+        check(settings, {}, NOW)
+    assert (refused.value.code, refused.value.field) == ("request.invalid", "settings.host")
+    check(settings, {}, NOW, before=settings)  # what was saved once can still be renamed
+
+
+@pytest.mark.parametrize("host", ["2001:db8::7", "203.0.113.7", "broker.example.com"])
+def test_names_and_addresses_are_hosts(host: str) -> None:
+    check(broker_settings(host=host), {}, NOW)

@@ -85,7 +85,6 @@ async def list_presets(caller: Caller) -> Page[Preset]:
     request_max_body_size=MESSAGE_BODY_BYTES_MAX,
     opt={
         "failures": (
-            "address.forbidden",
             "certificate.invalid",
             "decoder.settings",
             "decoder.unknown",
@@ -130,7 +129,6 @@ async def get_integration(id: Id, gateway: Backend, caller: Caller) -> Integrati
     opt={
         "failures": (
             "integration.hosted",
-            "address.forbidden",
             "certificate.invalid",
             "decoder.settings",
             "decoder.unknown",
