@@ -45,7 +45,7 @@ bench: .venv/dev.stamp ## Measures against the goals (ONLY=hosted, ARGS="--messa
 
 faults: .venv/dev.stamp ## Kills, pauses and fills things under load; LONG=1 for the long set
 	@tests/support/install.sh
-	LONG=$(LONG) $(BIN)/python -m pytest -p no:xdist -m faults --timeout 7200 $(ARGS) tests/faults
+	LONG=$(LONG) $(BIN)/python -m pytest -p no:xdist -m faults --timeout 7200 $(ARGS) $(TESTS)
 
 lock: .venv/bin/uv ## Writes the lock files from pyproject.toml
 	$(call compile,requirements-dev.lock,gateway credentials ingest telemetry local dev)

@@ -124,7 +124,10 @@ def _right(held: Condition, code: str, now: datetime) -> tuple[Condition, list[S
     if code not in held.wrong:
         return held, []
     wrong = {other: detail for other, detail in held.wrong.items() if other != code}
-    said = [Said("link.flowing" if code == SILENT else "link.recovered", "ok", held.wrong[code], code)]
+    if code == SILENT:
+        said = [Said("link.flowing", "ok", "messages come again", code)]
+    else:
+        said = [Said("link.recovered", "ok", f"no longer: {held.wrong[code]}", code)]
     if not wrong:
         return Condition(now, "up"), said
     first = next(iter(wrong))

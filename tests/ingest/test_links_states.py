@@ -82,6 +82,17 @@ def test_a_silent_link_is_degraded_until_messages_flow() -> None:
     assert (held.state, held.code, said) == ("up", None, ["link.up", "link.silent", "link.flowing"])
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(SILENT, "messages come again"), ("subscription.refused", "no longer: 1 of 2 filters refused")],
+)
+def test_what_is_right_again_does_not_read_as_if_it_were_wrong(code: str, words: str) -> None:
+    held, _ = evolve(Condition(T0), Connected(), T0)
+    held, _ = evolve(held, Wrong(code, "1 of 2 filters refused"), T0)
+    _, [said] = evolve(held, Right(code), T0)
+    assert (said.status, said.detail, said.code) == ("ok", words, code)
+
+
 def test_of_two_things_that_are_wrong_the_first_is_shown_and_both_are_said() -> None:
     first, second = Wrong("subscription.refused", "1 of 2"), Wrong(SILENT, "60 s")
     held, said = after(Connected(), first, second)
