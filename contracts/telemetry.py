@@ -9,8 +9,10 @@ from pydantic import AwareDatetime, Field
 
 from contracts.calls import Call, Model, Page
 
+NAMES_MAX = 100  # devices or metrics that one question names
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Value = float | int | bool | str
+Names = Annotated[tuple[str, ...], Field(max_length=NAMES_MAX)]  # any of them; empty: all
 
 
 class Query(Model):
@@ -21,9 +23,9 @@ class Query(Model):
 
 class ListTelemetry(Query):
     provenance: bool = False
-    device_id: str | None = None
-    metric: str | None = None
-    integration_id: str | None = None
+    device_id: Names = ()
+    metric: Names = ()
+    integration_id: Names = ()
     from_: AwareDatetime | None = None  # inclusive
     to: AwareDatetime | None = None  # exclusive
 

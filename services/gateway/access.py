@@ -73,6 +73,8 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("PUT", "/v1/metrics/{metric}"): ("manage_integrations",),
     ("DELETE", "/v1/metrics/{metric}"): ("manage_integrations",),
     ("GET", "/v1/telemetry"): ("read",),
+    ("GET", "/v1/telemetry/series"): ("read",),
+    ("GET", "/v1/telemetry/latest"): ("read",),
     ("GET", "/v1/messages"): ("read",),
     ("GET", "/v1/activity"): ("read",),
     ("POST", "/v1/redecode"): ("manage_integrations",),

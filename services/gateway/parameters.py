@@ -15,6 +15,7 @@ from litestar.typing import FieldDefinition
 
 from contracts.failures import Refused
 from contracts.organizations import Principal
+from contracts.telemetry import NAMES_MAX
 from services.gateway.access import template
 from services.gateway.problems import FieldError, Invalid
 
@@ -31,6 +32,11 @@ Cursor = Annotated[
     str | None, QueryParameter(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before")
 ]
 Text = Annotated[str | None, QueryParameter(max_length=TEXT_CHARS_MAX)]
+Texts = Annotated[
+    list[str] | None,
+    QueryParameter(description=f"Given several times, up to {NAMES_MAX}: any of them"),
+]
+"""A parameter that may be repeated; `texts` checks it."""
 From = Annotated[
     str | None,
     QueryParameter(name="from", description="Inclusive; RFC 3339 with zone", schema_extra=_TIME),
@@ -70,6 +76,23 @@ def span_of(from_: str | None, to: str | None) -> tuple[datetime | None, datetim
     return first, last
 
 
+def texts(**values: list[str] | None) -> dict[str, tuple[str, ...]]:
+    """Each without doubles; Invalid names the one with too many, or with one too long."""
+    errors = []
+    for name, held in values.items():
+        if held is not None and len(held) > NAMES_MAX:
+            errors.append(FieldError(field=name, detail=f"it is given at most {NAMES_MAX} times"))
+        elif any(len(value) > TEXT_CHARS_MAX for value in held or ()):
+            errors.append(FieldError(field=name, detail=f"it has at most {TEXT_CHARS_MAX} characters"))
+    if errors:
+        raise Invalid(errors)
+    return {name: tuple(dict.fromkeys(held or ())) for name, held in values.items()}
+
+
+def repeatable(field: FieldDefinition) -> bool:
+    return any(inner.origin is list for inner in (field, *field.inner_types))
+
+
 def query_names(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     """A handler's query parameters by the names that callers use."""
     return {
@@ -88,7 +111,8 @@ def check_query(request: Request[Any, Any, Any]) -> None:
             errors.append(FieldError(field=name, detail="there is no such query parameter"))
         elif not isinstance(value, str) or not value.isprintable():
             errors.append(FieldError(field=name, detail="it holds a control character"))
-    if repeated := {name for name in request.query_params if len(request.query_params.getall(name)) > 1}:
+    several = {name for name in request.query_params if len(request.query_params.getall(name)) > 1}
+    if repeated := {name for name in several if name in known and not repeatable(known[name])}:
         errors += [FieldError(field=name, detail="it is given more than once") for name in sorted(repeated)]
     if errors:
         raise Invalid(errors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from contracts import dead_letter_calls, rebuild, redecode
+from contracts import dead_letter_calls, rebuild, redecode, series
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
@@ -190,6 +190,8 @@ async def run() -> None:
         rpc.serve(bus.broker, redecode.RESUME_REDECODE, jobs.resume, queue=NAME)
         rpc.serve(bus.broker, redecode.CANCEL_REDECODE, jobs.cancel, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
+        rpc.serve(bus.broker, series.GET_SERIES, answers.get_series, queue=NAME)
+        rpc.serve(bus.broker, series.LIST_LATEST, answers.list_latest, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_METRICS, answers.list_metrics, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)

@@ -27,6 +27,7 @@ from contracts import (
     publishing,
     rebuild,
     redecode,
+    series,
     subscriptions,
     telemetry,
 )
@@ -536,6 +537,10 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
         ],
         next_cursor=None,
     ),
+    series.GET_SERIES: lambda r: series.SeriesPage(
+        start=NOW, end=NOW, interval=r.interval, time_zone=r.time_zone, fill=r.fill, timestamps=[], items=[]
+    ),
+    series.LIST_LATEST: _empty(Page[series.LatestRow]),
     telemetry.LIST_MESSAGES: _empty(Page[telemetry.MessageRow]),
     telemetry.LIST_METRICS: _empty(Page[telemetry.MetricRow]),
     telemetry.LIST_DEVICES: _empty(Page[telemetry.DeviceRow]),

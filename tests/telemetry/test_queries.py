@@ -113,14 +113,19 @@ async def test_each_filter_of_telemetry(here: World) -> None:
         return [row.metrics for row in page.items]
 
     assert await found() == [{"h": 4}, {"t": 2, "h": 3}, {"t": 1}]
-    assert await found(device_id="b") == [{"t": 2, "h": 3}]
-    assert await found(device_id="nobody") == []
-    assert await found(metric="h") == [{"h": 4}, {"h": 3}]
-    assert await found(metric="nothing") == []
-    assert await found(integration_id="http") == [{"h": 4}]
+    assert await found(device_id=["b"]) == [{"t": 2, "h": 3}]
+    assert await found(device_id=["b", "a"]) == [{"t": 2, "h": 3}, {"t": 1}]
+    assert await found(device_id=["b"], metric=["nothing"]) == []
+    with pytest.raises(Refused, match="not_found"):
+        await found(device_id=["b", "nobody"])
+    assert await found(metric=["h"]) == [{"h": 4}, {"h": 3}]
+    assert await found(metric=["h", "t"], to=T0 + timedelta(hours=2)) == [{"t": 2, "h": 3}, {"t": 1}]
+    assert await found(metric=["nothing"]) == []
+    assert await found(integration_id=["http"]) == [{"h": 4}]
+    assert await found(integration_id=["http", "hosted"], limit=2) == [{"h": 4}, {"t": 2, "h": 3}]
     assert await found(from_=T0 + timedelta(hours=1)) == [{"h": 4}, {"t": 2, "h": 3}]
     assert await found(to=T0 + timedelta(hours=1)) == [{"t": 1}]
-    assert await found(device_id="b", metric="t", from_=T0, to=T0 + timedelta(hours=2)) == [{"t": 2}]
+    assert await found(device_id=["b"], metric=["t"], from_=T0, to=T0 + timedelta(hours=2)) == [{"t": 2}]
 
 
 async def test_pages_hold_everything_once_though_messages_come_in(here: World) -> None:
@@ -265,6 +270,6 @@ async def test_nobody_sees_another_organizations_rows(here: World) -> None:
     org, other = organization(), organization()
     await here.hosted(org, "d1", {"t": 1})
     await here.stored(await here.hosted(other, "d1", {"t": 2}))
-    rows = (await here.ask(LIST_TELEMETRY, ListTelemetry(organization=org, device_id="d1"))).items
+    rows = (await here.ask(LIST_TELEMETRY, ListTelemetry(organization=org, device_id=("d1",)))).items
     assert [row.metrics for row in rows] == [{"t": 1}]
     assert (await here.ask(LIST_TELEMETRY, ListTelemetry(organization=organization()))).items == []

@@ -383,6 +383,29 @@ EXAMPLES: dict[str, Any] = {
             "flags": [],
         },
     },
+    "SeriesPage": {
+        "start": "2026-11-21T15:00:00Z",
+        "end": "2026-11-21T18:00:00Z",
+        "interval": "3600s",
+        "time_zone": "UTC",
+        "fill": "none",
+        "timestamps": ["2026-11-21T15:00:00Z", "2026-11-21T16:00:00Z", "2026-11-21T17:00:00Z"],
+        "items": [
+            {
+                "device_id": "boiler-7",
+                "metric": "temperature",
+                "values": {"avg": [64.25, None, 65.5], "count": [360, 0, 358]},
+            }
+        ],
+        "next_cursor": None,
+    },
+    "LatestRow": {
+        "device_id": "boiler-7",
+        "metrics": {
+            "temperature": {"value": 64.8, "unit": "°C", "timestamp": "2026-11-21T18:05:12.345Z"},
+            "state": {"value": "heating", "unit": None, "timestamp": "2026-11-21T17:58:00Z"},
+        },
+    },
     "MessageRow": {
         "sequence": 81723,
         "received_at": "2026-11-21T18:05:12.347Z",

@@ -7,12 +7,13 @@ from typing import Any
 from litestar.params import HeaderParameter
 from litestar.typing import FieldDefinition
 
+from contracts.telemetry import NAMES_MAX
 from services.gateway.bodies import JSON, NDJSON
 from services.gateway.openapi.broker_examples import VARIANTS
 from services.gateway.openapi.calls import Call
 from services.gateway.openapi.examples import EXAMPLES
 from services.gateway.openapi.ingest import INGEST_SCHEMA_NAME
-from services.gateway.parameters import IDEMPOTENCY_KEY, query_names
+from services.gateway.parameters import IDEMPOTENCY_KEY, TEXT_CHARS_MAX, query_names, repeatable
 
 
 def parameters(call: Call) -> list[dict[str, Any]]:
@@ -43,6 +44,9 @@ def _parameter(name: str, place: str, field: FieldDefinition) -> dict[str, Any]:
     source: Any = field.kwarg_definition
     is_integer = field.annotation is int
     schema: dict[str, Any] = {"type": "integer" if is_integer else "string", **(source.schema_extra or {})}
+    if repeatable(field):
+        item = {"type": "string", "maxLength": TEXT_CHARS_MAX, **(source.schema_extra or {})}
+        schema = {"type": "array", "items": item, "maxItems": NAMES_MAX}
     limits = (
         ("minimum", source.ge),
         ("maximum", source.le),
@@ -50,7 +54,8 @@ def _parameter(name: str, place: str, field: FieldDefinition) -> dict[str, Any]:
         ("default", field.default if field.has_default else None),
     )
     schema |= {key: value for key, value in limits if value is not None}
-    made = {"name": name, "in": place, "required": False, "schema": schema}
+    required = place == "query" and not field.has_default
+    made = {"name": name, "in": place, "required": required, "schema": schema}
     if source.description:
         made["description"] = source.description
     return made

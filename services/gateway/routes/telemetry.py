@@ -25,7 +25,7 @@ from contracts.telemetry import (
     MessageRow,
     TelemetryRow,
 )
-from services.gateway.parameters import Caller, Cursor, From, Id, Limit, Text, To, span_of
+from services.gateway.parameters import Caller, Cursor, From, Id, Limit, Text, Texts, To, span_of, texts
 from services.gateway.problems import FieldError, Invalid
 from services.gateway.state import Backend
 
@@ -50,13 +50,13 @@ async def get_device(id: Id, gateway: Backend, caller: Caller) -> DeviceDetail:
     return await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=id))
 
 
-@get("/v1/telemetry")
+@get("/v1/telemetry", failures=("not_found",))
 async def list_telemetry(
     gateway: Backend,
     caller: Caller,
-    device_id: Text = None,
-    metric: Text = None,
-    integration_id: Text = None,
+    device_id: Texts = None,
+    metric: Texts = None,
+    integration_id: Texts = None,
     from_: From = None,
     to: To = None,
     include: Include = None,
@@ -65,6 +65,9 @@ async def list_telemetry(
 ) -> Page[TelemetryRow]:
     """List readings, newest first; without arguments the last 100.
 
+    As they came: `/v1/telemetry/series` has them in buckets of time, `/v1/telemetry/latest` the newest of each
+    device. A device that was never heard of is `not_found`; a metric that none has gives an empty list.
+
     `include=provenance`: of which message each is (the log's epoch, the sequence), by which decoder in which
     version, and what to know of its time."""
     if include not in (None, "provenance"):
@@ -72,9 +75,7 @@ async def list_telemetry(
     first, last = span_of(from_, to)
     query = ListTelemetry(
         organization=caller.organization,
-        device_id=device_id,
-        metric=metric,
-        integration_id=integration_id,
+        **texts(device_id=device_id, metric=metric, integration_id=integration_id),
         from_=first,
         to=last,
         provenance=include is not None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from contracts.calls import Page
 from contracts.connections import ConnectionStatistics, GetConnectionStatistics
 from contracts.dead_letter_calls import (
@@ -13,6 +15,7 @@ from contracts.dead_letter_calls import (
     ListDeadLetters,
 )
 from contracts.device_commands import DeviceCommandView, GetDeviceCommand, ListDeviceCommands
+from contracts.series import GetSeries, LatestRow, ListLatest, SeriesPage
 from contracts.telemetry import (
     ActivityRow,
     DeviceDetail,
@@ -35,8 +38,10 @@ from services.telemetry.queries import (
     connections,
     dead_letters,
     devices,
+    latest,
     messages,
     metrics,
+    series,
     telemetry,
 )
 from services.telemetry.queries.session import ReadStore
@@ -59,6 +64,12 @@ class Queries:
 
     async def list_telemetry(self, query: ListTelemetry) -> Page[TelemetryRow]:
         return await telemetry.list_telemetry(self.store, query, self._described)
+
+    async def get_series(self, query: GetSeries) -> SeriesPage:
+        return await series.get_series(self.store, query, datetime.now(UTC))
+
+    async def list_latest(self, query: ListLatest) -> Page[LatestRow]:
+        return await latest.list_latest(self.store, query, self._described)
 
     async def list_messages(self, query: ListMessages) -> Page[MessageRow]:
         return await messages.list_messages(self.store, query)

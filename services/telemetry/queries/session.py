@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
@@ -16,10 +17,26 @@ from runtime.observe import log
 
 _log = log(part="queries")
 # Local to the transaction: a plain SET would stay on the pooled connection for the next organization.
-_BECOME = text("SELECT set_config('hybridmq.organization', :organization, true)")
+_BECOME = text(
+    "SELECT set_config(name, value, true)"
+    " FROM unnest(CAST(:names AS text[]), CAST(:settings AS text[])) AS local (name, value)"
+)
+COMPUTING = {
+    # Of expressions the planner takes every row for a group of its own, and would sort them all, on disk.
+    "enable_incremental_sort": "off",
+    "work_mem": "64MB",
+    "hash_mem_multiplier": "4",
+}
+"""Settings of a statement that computes of many rows."""
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+_OUT_OF_RANGE = "22003"
 # SQLSTATE classes: NUL in a text, for one; and connection, resources, operator, rollback (08, 53, 57, 40).
 _DATA, _AWAY = "22", ("08", "53", "57", "40")
+
+
+class OutOfRange(Refused):
+    """A result that its type does not hold."""
 
 
 class ReadStore:
@@ -50,16 +67,21 @@ class ReadStore:
         )
         SQLAlchemyInstrumentor().instrument(engine=self._engine.sync_engine, skip_dep_check=True)
 
-    async def read(self, organization: str, statement: Executable) -> Sequence[Row[Any]]:
-        """The rows; Unavailable("store.unavailable") while the database is away or too slow."""
+    async def read(
+        self, organization: str, statement: Executable, settings: Mapping[str, str] = _NONE
+    ) -> Sequence[Row[Any]]:
+        """The rows; Unavailable("store.unavailable") while the database is away or too slow; OutOfRange."""
+        local = {"hybridmq.organization": organization, **settings}
         try:
             async with self._engine.connect() as connection:
-                await connection.execute(_BECOME, {"organization": organization})
+                await connection.execute(_BECOME, {"names": list(local), "settings": list(local.values())})
                 return (await connection.execute(statement)).all()
         except (PoolTimeoutError, OSError, TimeoutError) as error:
             raise _away(error) from error
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None) or ""
+            if state == _OUT_OF_RANGE:
+                raise OutOfRange("request.invalid", "a number is beyond what can be computed") from error
             if state.startswith(_DATA):
                 raise Refused("request.invalid", "a text holds what none may hold") from error
             if state and not state.startswith(_AWAY):

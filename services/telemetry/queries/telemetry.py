@@ -5,11 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import FromClause, Integer, Row, Select, and_, cast, func, select, tuple_
-from sqlalchemy.dialects.postgresql import aggregate_order_by, array
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    any_,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from contracts.calls import Page
 from contracts.decoders import FLAGS, REPLACED
+from contracts.failures import Refused
 from contracts.telemetry import ListTelemetry, Provenance, TelemetryRow, Value
 from services.telemetry.described import Described
 from services.telemetry.queries import cursors
@@ -21,7 +37,12 @@ _ORDER = (samples.c.time, samples.c.sequence, samples.c.epoch, samples.c.positio
 
 
 async def list_telemetry(store: ReadStore, query: ListTelemetry, described: Described) -> Page[TelemetryRow]:
+    """Refused("not_found") for a device that was never heard of."""
     rows = await store.read(query.organization, statement(query))
+    if query.device_id:
+        if set(query.device_id) - set(rows[0].known):
+            raise Refused("not_found", "no such device")
+        rows = [row for row in rows if row.time is not None]
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
     cursor = last and cursors.encode(_KIND, last.time, last.sequence, last.epoch, last.position)
@@ -31,15 +52,15 @@ async def list_telemetry(store: ReadStore, query: ListTelemetry, described: Desc
 def statement(query: ListTelemetry) -> Select[Any]:
     held = samples.c
     wanted = []
-    if query.device_id is not None:
-        wanted.append(
-            held.device == select(devices.c.id).where(devices.c.name == query.device_id).scalar_subquery()
-        )
-    if query.metric is not None:
-        metric = select(metrics.c.id).where(metrics.c.name == query.metric).scalar_subquery()
-        wanted.append(held.metrics.contains(array([metric])))
-    if query.integration_id is not None:
-        wanted.append(held.source == query.integration_id)
+    if len(query.device_id) == 1:  # walks the device's own index in the order of the list
+        device = select(devices.c.id).where(devices.c.name == query.device_id[0]).scalar_subquery()
+        wanted.append(held.device == device)
+    elif query.device_id:
+        wanted.append(held.device == any_(_ids(devices, query.device_id)))
+    if query.metric:
+        wanted.append(held.metrics.overlap(_ids(metrics, query.metric)))
+    if query.integration_id:
+        wanted.append(held.source.in_(query.integration_id))
     if query.from_ is not None:
         wanted.append(held.time >= query.from_)
     if query.to is not None:
@@ -69,11 +90,30 @@ def statement(query: ListTelemetry) -> Select[Any]:
     if query.provenance:
         columns += [decoders.c.name.label("decoder_name"), decoders.c.version, decoders.c.settings_hash]
         source = source.outerjoin(decoders, decoders.c.id == page.c.decoder)
-    return (
-        select(*columns)
-        .select_from(source)
-        .order_by(page.c.time.desc(), page.c.sequence.desc(), page.c.epoch.desc(), page.c.position.desc())
+    rows = select(*columns).select_from(source)
+    if not query.device_id:
+        return rows.order_by(*_newest_first(page))
+    # Beside each row, and beside one of NULLs where there is none: which of the devices there are.
+    known = select(devices.c.name).where(
+        devices.c.name.in_(query.device_id), devices.c.first_seen.is_not(None)
     )
+    found, one_row = rows.subquery("found"), select(literal(1)).subquery("one_row")
+    names_known = func.array(known.scalar_subquery(), type_=ARRAY(Text)).label("known")
+    return (
+        select(found, names_known)
+        .select_from(one_row.outerjoin(found, true()))
+        .order_by(*_newest_first(found))
+    )
+
+
+def _newest_first(rows: FromClause) -> list[Any]:
+    return [rows.c[column.name].desc() for column in _ORDER]
+
+
+def _ids(table: Table, names: tuple[str, ...]) -> Any:
+    """Found once, before the scan."""
+    ids = select(table.c.id).where(table.c.name.in_(names)).scalar_subquery()
+    return func.array(ids, type_=ARRAY(Integer))
 
 
 def number(value: float) -> float | int:
@@ -82,12 +122,12 @@ def number(value: float) -> float | int:
 
 
 def _row(row: Row[Any], query: ListTelemetry, described: Described) -> TelemetryRow:
-    metric = query.metric
+    shown = set(query.metric)
     values: dict[str, Value] = {}
     units: dict[str, str] = {}
     others, said_units = row.others or {}, row.units or {}
     for id, name, value in zip(row.metrics, row.names, row.numbers, strict=True):
-        if metric is not None and name != metric:
+        if shown and name not in shown:
             continue
         values[name] = others[str(id)] if value is None or str(id) in others else number(value)
         unit = said_units.get(str(id)) or described.unit(query.organization, name)
