@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import bridge, credentials, decoders, expressions, hosted, links, rebuild, tls
+from benchmarks import bridge, credentials, decoders, expressions, hosted, links, queries, rebuild, tls
 
 BENCHMARKS = {
     "bridge": bridge.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "expressions": expressions.main,
     "hosted": hosted.main,
     "links": links.main,
+    "queries": queries.main,
     "rebuild": rebuild.main,
     "tls": tls.main,
 }

@@ -105,7 +105,11 @@ def query_names(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
 def check_query(request: Request[Any, Any, Any]) -> None:
     """Unknown and repeated query parameters are errors: a mistyped filter must not return everything."""
     known = query_names(request.route_handler)
-    errors = []
+    errors = [
+        FieldError(field=name, detail="it is missing")
+        for name, field in known.items()
+        if not field.has_default and name not in request.query_params
+    ]
     for name, value in request.query_params.multi_items():
         if name not in known:
             errors.append(FieldError(field=name, detail="there is no such query parameter"))

@@ -93,7 +93,7 @@ async def test_all_that_match_are_retried_but_what_was_discarded_stays_away(ther
     await eventually(resolved)
     await letters(there, org, 0)
     assert {device for device, *_ in await readings(there, org)} == {"d0", "d2", "d3"}
-    page = await there.ask(LIST_TELEMETRY, ListTelemetry(organization=org, device_id="d2"))
+    page = await there.ask(LIST_TELEMETRY, ListTelemetry(organization=org, device_id=("d2",)))
     assert [list(row.metrics.values()) for row in page.items] == [["{broken"]]
 
 

@@ -386,7 +386,7 @@ EXAMPLES: dict[str, Any] = {
     "SeriesPage": {
         "start": "2026-11-21T15:00:00Z",
         "end": "2026-11-21T18:00:00Z",
-        "interval": "3600s",
+        "interval": "1h",
         "time_zone": "UTC",
         "fill": "none",
         "timestamps": ["2026-11-21T15:00:00Z", "2026-11-21T16:00:00Z", "2026-11-21T17:00:00Z"],

@@ -71,7 +71,7 @@ async def get_series(store: ReadStore, query: GetSeries, now: datetime) -> Serie
     return SeriesPage(
         start=first.astimezone(UTC),
         end=last.astimezone(UTC),
-        interval=str(interval),
+        interval=query.interval,
         time_zone=query.time_zone,
         fill=query.fill,
         timestamps=starts,
