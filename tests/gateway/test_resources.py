@@ -253,7 +253,7 @@ async def test_telemetry_passes_its_filters_on(alpha: httpx.AsyncClient, peers: 
         "mode": "auto",
     }
     asked = peers.last(telemetry.ListTelemetry)
-    assert (asked.organization, asked.device_id, asked.metric) == (ALPHA, "d1", "temperature")
+    assert (asked.organization, asked.device_id, asked.metric) == (ALPHA, ("d1",), ("temperature",))
     assert asked.to.isoformat() == "2026-11-21T19:00:00.123456+00:00"
     assert (asked.limit, asked.cursor) == (1000, "abc")
 
