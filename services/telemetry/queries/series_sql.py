@@ -126,7 +126,11 @@ def _columns(aggregates: Collection[Aggregate], metric: str, *, exactly: bool) -
     columns = {"n": "count(*)", "numbers": "NULL"}
     wanted = set(aggregates)
     if "avg" in wanted:
-        columns["numbers"] = f"count({number})"
+        # Not count(number): to look into `others`, which is seldom there, costs less than to find the number again.
+        columns["numbers"] = (
+            "count(*) - count(*) FILTER (WHERE s.others IS NOT NULL"
+            f" AND jsonb_typeof({other}) IN ('boolean', 'string'))"
+        )
     if wanted & {"avg", "sum"}:
         columns["sum"] = "CAST(NULL AS float8)" if exactly else f"sum({number}) FILTER (WHERE {plain})"
         columns["sum_exact"] = f"sum({decimal})"
