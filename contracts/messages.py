@@ -13,8 +13,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from contracts.envelope import ID, SOURCE, TIME, TRACEPARENT
-from contracts.subjects import HOSTED
-from contracts.topics import from_subject
+from contracts.subjects import HOSTED, HTTP
+from contracts.topics import device_of, from_subject
 
 TOPIC, QOS, RETAIN, DUP, MID = "mqtt-topic", "mqtt-qos", "mqtt-retain", "mqtt-dup", "mqtt-mid"
 CORRELATION = "mqtt-correlation"  # Correlation Data (MQTT 5), where it is a text that may be ours
@@ -32,6 +32,11 @@ class StoredMessage(NamedTuple):
     payload: bytes
     hosted_device: str | None  # on the hosted broker the device is what the topic says
     traceparent: str | None
+
+    @property
+    def http_device(self) -> str | None:
+        """By HTTP, the device that the topic names."""
+        return device_of(self.topic) if self.source == HTTP else None
 
 
 def headers(

@@ -29,7 +29,7 @@ class Custom:
     """
 
     name = "custom"
-    version = 1
+    version = 2  # 2: by HTTP the topic's device outranks `device_id_path`
     description = (
         "JSON of any shape: paths say where device, time and readings stand, and what their names, units and"
         " scales are. Where paths do not reach, an expression in JSONata or JMESPath."
@@ -79,7 +79,7 @@ def _samples(items: list[Any], where: Address, message: Message, settings: Custo
 
 
 def _sample(content: Any, where: Address, message: Message, settings: CustomSettings) -> Sample:
-    device = message.hosted_device or _device(content, where, settings.device)
+    device = message.vouched_device or _device(content, where, settings.device)
     moment, flags = _time(content, message.received, settings)
     telemetry = settings.telemetry
     found = content if telemetry is None else telemetry.find(content)

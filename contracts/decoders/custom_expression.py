@@ -59,7 +59,7 @@ def _sample(item: Any, where: Address, message: Message, settings: CustomSetting
         apply(readings, settings.mapping)
     check_distinct(readings)
     check_stored(readings)
-    return Sample(message.hosted_device or _device(item.get("device_id"), where), moment, flags, readings)
+    return Sample(message.vouched_device or _device(item.get("device_id"), where), moment, flags, readings)
 
 
 def _device(value: Any, where: Address) -> str:

@@ -58,7 +58,7 @@ class CustomSettings(DecoderSettings):
         Field(
             title="Path of the device id",
             description="Where the device's id stands; without it, the topic and the usual keys name the device."
-            " On the hosted broker the topic's device counts.",
+            " On the hosted broker, and by HTTP, the topic's device counts where it names one.",
             examples=["meta.sn"],
         ),
     ] = None

@@ -50,6 +50,13 @@ class Message(NamedTuple):
     hosted_device: str | None = None  # on the hosted broker the device, which the ACL vouches for
     prefix: str | None = None  # the integration's `topic_prefix`, a plain string
     state: State | None = None  # of a Stateful decoder: after the message before this one, by `state_key`
+    # By HTTP too the sender's filters cover the topic alone: what a payload says must not make it another device.
+    http_device: str | None = None
+
+    @property
+    def vouched_device(self) -> str | None:
+        """The device that the topic names, where its ACL was checked; it outranks whatever the payload says."""
+        return self.hosted_device or self.http_device
 
 
 class Reading(NamedTuple):

@@ -68,7 +68,7 @@ class Sparkplug:
     """
 
     name = "sparkplug-b"
-    version = 1
+    version = 2  # 2: by HTTP too below the device that the topic names
     description = "Sparkplug B edge nodes and devices: births, data, deaths; aliases, templates, data sets."
     example = Example(
         "spBv1.0/plant/NBIRTH/line4",
@@ -136,7 +136,7 @@ class _Reader:
 
     def __init__(self, message: Message, where: Address, held: State, settings: SparkplugSettings) -> None:
         self.message, self.where, self.held, self.settings = message, where, held, settings
-        self.device = where.device_id(where.part, settings.device_names, message.hosted_device)
+        self.device = where.device_id(where.part, settings.device_names, message.vouched_device)
 
     def birth(self) -> Decoded:
         where, data, held = self.where, self.message.payload, self.held
@@ -181,7 +181,7 @@ class _Reader:
             return Decoded()  # the will of an earlier session, whose connection ended late
         # Remembered as a session without names: nothing is read by aliases until the next birth.
         state = State({NODE: Birth({}, {}, died)}, -1)
-        names, hosted = self.settings.device_names, self.message.hosted_device
+        names, hosted = self.settings.device_names, self.message.vouched_device
         gone = [
             Presence(self.where.device_id(part, names, hosted), False, "last-will", self.message.received)
             for part in (NODE, *(part for part in self.held.parts if part != NODE))

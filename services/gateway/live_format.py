@@ -61,7 +61,14 @@ class Formatter:
         return b"id: %d\nevent: message\ndata: %s\n\n" % (entry.sequence, data)
 
     def _read(self, stored: StoredMessage, choice: Choice) -> _Read:
-        said = Message(stored.topic, stored.payload, stored.received, stored.hosted_device, choice.prefix)
+        said = Message(
+            stored.topic,
+            stored.payload,
+            stored.received,
+            stored.hosted_device,
+            choice.prefix,
+            http_device=stored.http_device,
+        )
         try:
             if choice.stateful is None:
                 return _Read(choice.decoder.decode(said, choice.settings))

@@ -167,7 +167,7 @@ def stored_message(entry: Entry) -> StoredMessage:
 
 def _asked(message: StoredMessage, prefix: str | None) -> Message:
     _, _, topic, _, _, received, payload, hosted_device, _ = message
-    return _new(Message, (topic, payload, received, hosted_device, prefix, None))
+    return _new(Message, (topic, payload, received, hosted_device, prefix, None, message.http_device))
 
 
 def _decoded_with(

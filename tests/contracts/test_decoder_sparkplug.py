@@ -255,11 +255,13 @@ def test_a_namespace_below_a_prefix_is_found() -> None:
     assert sample.readings == [Reading("t", 0.5)]
 
 
-def test_on_the_hosted_broker_ids_stand_below_the_topics_device_and_so_do_births() -> None:
+def test_on_the_hosted_broker_and_by_http_ids_stand_below_the_topics_device_and_so_do_births() -> None:
     topic = "org_x/devices/gateway1/spBv1.0/plant/NDATA/line4"
     message = Message(topic, payload(metric("t", f32(12, 0.5))), NOW, "gateway1")
     (sample,) = sparkplug.decode(message, sparkplug.Settings()).samples
     assert sample.device_id == "gateway1:plant:line4"
+    by_http = message._replace(hosted_device=None, http_device="gateway1")
+    assert sparkplug.decode(by_http, sparkplug.Settings()).samples == [sample]
     decoder: object = sparkplug
     assert isinstance(decoder, Stateful)
     other = decoder.state_key(topic.replace("gateway1", "gateway2"))

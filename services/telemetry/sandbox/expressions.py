@@ -44,7 +44,14 @@ async def decode_ahead(
         settings = choice.settings
         if not uses_expression(settings) or len(stored.payload) > choice.payload_bytes_max:
             continue
-        message = Message(stored.topic, stored.payload, stored.received, stored.hosted_device, choice.prefix)
+        message = Message(
+            stored.topic,
+            stored.payload,
+            stored.received,
+            stored.hosted_device,
+            choice.prefix,
+            http_device=stored.http_device,
+        )
         try:
             if not custom_expression.is_asked(message, settings):
                 continue
