@@ -48,6 +48,14 @@ def topics_after(
             return left
 
 
+def _of_one(refused: Refused) -> Refused:
+    """A refusal of a list of topics, for a caller who sent a single one: `topics.3.qos` is its `qos`."""
+    list_, _, field = (refused.field or "").partition(".")
+    if list_ != "topics":
+        return refused
+    return Refused(refused.code, refused.detail, field=field.rpartition(".")[2] or "filter")
+
+
 class SubscriptionHandlers:
     def __init__(self, commands: Commands, registry: Registry) -> None:
         self._commands, self._registry = commands, registry
@@ -72,7 +80,10 @@ class SubscriptionHandlers:
             )
             topics = topics_after(command, state.topics)
             change = ChangeIntegration(organization=organization, actor=command.actor, id=id, topics=topics)
-            events = integration_decider.decide_integration(change, state)
+            try:
+                events = integration_decider.decide_integration(change, state)
+            except Refused as refused:
+                raise _of_one(refused) from None
             for event in events:
                 state = evolve(state, event)
             answer = views.integration_view(id, created_at, state, now)

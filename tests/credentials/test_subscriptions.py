@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from contracts.broker_settings import broker_settings
 from contracts.broker_topics import TopicFilter
@@ -124,3 +125,23 @@ async def test_another_organization_and_the_hosted_broker_have_none(
                 await asked
             assert refused.value.code == code
     assert await filters(gateway, organization.id, id) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("filter", "qos", "field"),
+    [("plant/#", 1, "filter"), ("devices/gw-1/messages/devicebound/#", 2, "qos")],
+)
+async def test_what_a_provider_does_not_take_is_named_as_the_caller_sent_it(
+    gateway: Bus, organization: OrganizationIssued, filter: str, qos: int, field: str
+) -> None:
+    hub = CreateIntegration(
+        organization=organization.id,
+        actor="k",
+        name=f"hub {field}",
+        settings=broker_settings(auth="azure_sas", host="contoso.azure-devices.net", device_id="gw-1"),
+        secrets={"shared_access_key": SecretStr("QUJD" * 8)},
+    )
+    id = (await call(gateway, CREATE_INTEGRATION, hub)).id
+    with pytest.raises(Refused) as refused:
+        await call(gateway, ADD_SUBSCRIPTION, add(filter, qos, organization=organization.id, id=id))
+    assert (refused.value.code, refused.value.field) == ("filter.invalid", field)

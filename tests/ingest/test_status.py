@@ -1,6 +1,5 @@
 """What a link says of itself while it is paused, resumed, watched, refused; all over the live connection."""
 
-import asyncio
 from pathlib import Path
 
 from contracts.broker_topics import TopicFilter
@@ -87,7 +86,7 @@ async def test_a_paused_link_hangs_up_keeps_its_session_and_comes_back_at_once(
     await quiet(0.5)
     assert (await status(world, link)).state == "paused"
     await world.resume(link)
-    await until(world, link, "up", timeout_s=3)
+    await until(world, link, "up")
 
     async def stored() -> bool:
         return [message.payload for message in await world.stored(link)] == [b"while paused"]
@@ -109,7 +108,7 @@ async def test_an_edit_of_a_refused_link_is_tried_at_once(
     assert [(error.code, error.times) for error in refused.last_errors] == [(refused.reason, 1)]
     assert log.read_text().count("not authorised") == 1
     await world.change(link, broker.port, topics=ALL, username="bridge", password="open sesame")
-    await until(world, link, "up", timeout_s=5)
+    await until(world, link, "up", timeout_s=10)
 
 
 async def test_a_link_that_falls_silent_is_degraded_until_messages_flow(
@@ -126,10 +125,12 @@ async def test_a_link_that_falls_silent_is_degraded_until_messages_flow(
         "given",
     )
     async with mqtt_client(broker.port, None, None) as device:
-        for _ in range(3):
+
+        async def flows() -> bool:
             await device.publish("x", b"1", qos=1)
-            await asyncio.sleep(0.4)
-        await until(world, link, "up")
+            return (await status(world, link)).state == "up"
+
+        await eventually(flows, every_s=0.4)
     await world.watch(link, None)
     await quiet(2.5)
     assert (await status(world, link)).state == "up"
