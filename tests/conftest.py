@@ -152,10 +152,20 @@ def mosquitto(tmp_path: Path) -> Iterator[MakeMosquitto]:
         broker.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole platform on free ports, for one test module; nobody restarts what the test kills."""
-    platform = Stack(tmp_path_factory.mktemp("platform"))
+    """The whole platform on free ports, shared by all tests of the worker: each makes tenants of its own."""
+    yield from running_stack(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A platform for one test module, which may kill its parts; nobody restarts what the test kills."""
+    yield from running_stack(tmp_path_factory)
+
+
+def running_stack(folders: pytest.TempPathFactory) -> Iterator[Stack]:
+    platform = Stack(folders.mktemp("platform"))
     platform.start()
     yield platform
     platform.stop()

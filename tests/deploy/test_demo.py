@@ -1,4 +1,4 @@
-"""`make demo`, on the platform that tests share."""
+"""`make demo`, through a crash of telemetry."""
 
 import asyncio
 import json
@@ -13,6 +13,11 @@ from deploy.local.stack import Stack
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(480)]
+
+
+@pytest.fixture(scope="module")
+def stack(own_stack: Stack) -> Stack:
+    return own_stack
 
 
 async def test_simulated_devices_appear_online_also_after_a_crash_of_telemetry(

@@ -17,6 +17,11 @@ pytestmark = pytest.mark.system
 KILLS = 3
 
 
+@pytest.fixture(scope="module")
+def stack(own_stack: Stack) -> Stack:
+    return own_stack
+
+
 def numbers_of(tenant: Tenant, device: str) -> list[int]:
     """The device's messages in the order of the log."""
     rows = sorted(tenant.all("/messages", device_id=device), key=lambda row: row["sequence"])
