@@ -39,7 +39,7 @@ def _word(content: Any, payload: bytes) -> str:
     if type(content) is dict:
         content = content.get("status")
     elif content is None:
-        content = payload.decode(errors="replace").strip()
+        content = _bare(payload)
     if type(content) is bool or type(content) is int:
         content = str(content).lower() if abs(content) <= INT_MAX else None
     if type(content) is not str:
@@ -51,3 +51,14 @@ def _word(content: Any, payload: bytes) -> str:
             "payload.unsupported", f"a status is a word of at most {STATUS_CHARS_MAX} characters"
         )
     return content
+
+
+def _bare(payload: bytes) -> str:
+    """What is no JSON, as a word; half of a JSON text is none, for `{"status":"offl` must not mean online."""
+    try:
+        word = payload.decode().strip()
+    except UnicodeDecodeError:
+        raise Unprocessable("payload.not_text", "a status is UTF-8") from None
+    if word.startswith(("{", "[", '"')):
+        raise Unprocessable("payload.not_json", "a status that begins as JSON is not valid JSON")
+    return word

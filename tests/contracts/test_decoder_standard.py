@@ -281,9 +281,13 @@ def test_a_status_carries_its_own_time_and_word() -> None:
         ("{}", "payload.unsupported"),
         ("[1]", "payload.unsupported"),
         ("x" * 65, "payload.unsupported"),
+        ('{"status":"offl', "payload.not_json"),
+        ("{status: offline}", "payload.not_json"),
+        ('"off', "payload.not_json"),
+        (b"\xff", "payload.not_text"),
     ],
 )
-def test_a_status_without_a_word_is_a_dead_letter(payload: str, code: str) -> None:
+def test_a_status_without_a_word_is_a_dead_letter(payload: str | bytes, code: str) -> None:
     assert reason(payload, "devices/s1/status") == code
 
 
