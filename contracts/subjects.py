@@ -11,6 +11,7 @@ EntityKind = Literal[
 ]
 REGISTRY_ALL = "registry.>"
 MESSAGES_ALL = "message.>"
+LINK_CLAIMS_PREFIX = "message._."  # of no partition
 ACTIVITY_ALL = "activity.>"
 DEADLETTERS_ALL = "deadletter.>"
 COMMANDS_ALL = "device-command.>"
@@ -129,7 +130,12 @@ def replica(id: str) -> str:
 
 def link_claim(organization: str, integration: str) -> str:
     """In MESSAGES, beside the messages of all partitions: which ingest process owns an external link."""
-    return f"message._.links.{organization}.{integration}"
+    return f"{LINK_CLAIMS_PREFIX}links.{organization}.{integration}"
+
+
+def is_message(subject: str) -> bool:
+    """Whether an entry of MESSAGES is one: claims to links and commands to devices stand there beside them."""
+    return subject.startswith("message.") and not subject.startswith(LINK_CLAIMS_PREFIX)
 
 
 def claimed_link(subject: str) -> tuple[str, str]:

@@ -32,7 +32,6 @@ _KNOWN = (
     "SELECT EXISTS (SELECT FROM messages m JOIN organizations o ON o.id = m.organization"
     " WHERE o.name = $1 AND m.received_at = ANY($2::timestamptz[]) AND m.sequence = $3)"
 )
-MESSAGES_PREFIX = subjects.MESSAGES_ALL.removesuffix(">")
 SLICE = 200  # messages decoded at a time: 2 ms, and then others have their turn
 
 
@@ -73,8 +72,7 @@ class MessagesProjection:
 
     async def decode(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Batch:
         """What these entries say; nothing is written."""
-        # Commands to devices come along under other subjects (contracts.streams): nothing is made of them.
-        entries = [entry for entry in entries if entry.subject.startswith(MESSAGES_PREFIX)]
+        entries = [entry for entry in entries if subjects.is_message(entry.subject)]
         await self._directory.know({_source(entry) for entry in entries if not is_hosted(entry.subject)})
         ahead = await self._directory.ahead(entries, patient=self._again)
         if self._directory.has_stateful:

@@ -50,6 +50,16 @@ async def discard(here: World, org: str, **chosen: Any) -> Discarded:
     return await here.ask(DISCARD_DEAD_LETTERS, DiscardDeadLetters(organization=org, actor="key:k", **chosen))
 
 
+async def test_a_claim_to_a_link_is_no_message(here: World) -> None:
+    """It stands in MESSAGES beside them, with `links` where they have their organization."""
+    org = organization()
+    await here.write(subjects.link_claim(org, "int_1"), {}, b"ingest-1")
+    await here.stored(await here.bridged(org, "int_1", "sensors/x", b"\xff"))
+    await letters(here, org, 1)
+    query = ListDeadLetters(organization="links")
+    assert (await here.ask(LIST_DEAD_LETTERS, query)).items == []
+
+
 async def test_what_could_not_be_decoded_is_listed_newest_first_with_its_reason(here: World) -> None:
     org = organization()
     before = datetime.now(UTC) - timedelta(seconds=5)
