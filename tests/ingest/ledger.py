@@ -8,6 +8,17 @@ import aiomqtt
 
 from tests.ingest.conftest import World
 from tests.support.clients import mqtt_client
+from tests.support.eventually import eventually
+
+WINDOW = {"max_inflight_messages": "500"}  # much is under way whenever something dies
+LEASE_S = 10  # how long a dead owner's links wait for the next
+
+
+async def connected(world: World, times: int) -> None:
+    async def up() -> bool:
+        return (await world.kinds()).count("link.up") >= times
+
+    await eventually(up, timeout_s=30)
 
 
 class Verdict(NamedTuple):
