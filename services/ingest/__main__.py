@@ -18,6 +18,7 @@ from contracts.streams import MESSAGES
 from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
+from runtime.collector import collect_seldom
 from runtime.log_writer import LogWriter
 from runtime.service import Service, main, started
 from runtime.settings import load
@@ -40,6 +41,7 @@ NAME = "ingest"
 
 async def run() -> None:
     settings = load(Settings)
+    collect_seldom()
     async with started(NAME, settings) as service:
         client = service.bus.client
         activity = ActivityLog(service.bus)

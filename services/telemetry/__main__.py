@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 from contracts import dead_letter_calls, rebuild, redecode, series
@@ -16,6 +15,7 @@ from contracts.redecode import EndRedecode, OrderRetry, RedecodeOrder
 from contracts.streams import COMMANDS
 from runtime import activity, rpc
 from runtime.activity import ActivityLog
+from runtime.collector import collect_seldom
 from runtime.event_log import EventLog
 from runtime.log_writer import LogWriter
 from runtime.service import main, started
@@ -49,14 +49,9 @@ from services.telemetry.states import forget_old as forget_states
 NAME = "telemetry"
 
 
-# A batch makes some 40,000 small objects and no cycles: at the usual 700 the collector would look through
-# them dozens of times, and find nothing.
-GC_THRESHOLDS = (100_000, 20, 20)
-
-
 async def run() -> None:
     settings = load(Settings)
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_seldom()
     async with started(NAME, settings) as service:
         bus = service.bus
         pool = await database.connect(settings.database_url.get_secret_value())
