@@ -16,8 +16,8 @@ from pathlib import Path
 
 import asyncpg
 import nats
-import psutil
 
+from benchmarks.cpu import cpu_seconds
 from contracts.messages import NATS_MQTT_PUBLISH
 from contracts.subjects import hosted_message
 from deploy.local import environment
@@ -48,24 +48,18 @@ async def fill(server: NatsServer, count: int) -> None:
     await client.close()
 
 
-def cpu_seconds(*processes: psutil.Process) -> float:
-    """Of these and their children."""
-    everybody = {process for root in processes for process in (root, *root.children(recursive=True))}
-    return sum(sum(process.cpu_times()[:2]) for process in everybody)
-
-
 async def project(server: NatsServer, postgres: Postgres, urls: DatabaseUrls, count: int) -> None:
     ports = ServicePorts(free_port(), {name: free_port() for name in SERVICES})
     with tempfile.TemporaryDirectory() as folder:
         env = environment.services(server, urls, Secrets(Path(folder)), ports)["telemetry"]
     database = await asyncpg.connect(urls.projector.replace("+asyncpg", ""))
     stored = "SELECT sequence FROM checkpoints WHERE projection = 'messages'"
-    bus = psutil.Process(server.process.pid)
-    store = psutil.Process(postgres.process.pid)
+    bus = server.process.pid
+    store = postgres.process.pid
     with subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-m", "services.telemetry"], env={**os.environ, **env}, stdout=subprocess.DEVNULL
     ) as running:
-        service = psutil.Process(running.pid)
+        service = running.pid
         while not (first := await database.fetchval(stored)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         started, before = time.perf_counter(), [cpu_seconds(each) for each in (service, store, bus)]

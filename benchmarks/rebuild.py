@@ -19,10 +19,10 @@ from typing import Any
 
 import asyncpg
 import nats
-import psutil
 from nats.aio.client import Client
 
-from benchmarks.projector import ORGANIZATION, cpu_seconds, fill
+from benchmarks.cpu import cpu_seconds
+from benchmarks.projector import ORGANIZATION, fill
 from contracts.envelope import Cause
 from contracts.messages import NATS_MQTT_PUBLISH
 from contracts.organizations import PLATFORM, OrganizationCreated
@@ -117,14 +117,12 @@ async def redecode(client: Client, metric: str) -> str:
     )
 
 
-async def measure(
-    server: NatsServer, postgres: Postgres, telemetry: psutil.Process, count: int, rate: int
-) -> None:
+async def measure(server: NatsServer, postgres: Postgres, telemetry: int, count: int, rate: int) -> None:
     """CPU is told by message of the backlog: it counts less on how busy the machine is than the time does."""
     processes = {
         "telemetry": telemetry,
-        "postgres": psutil.Process(postgres.process.pid),
-        "nats-server": psutil.Process(server.process.pid),
+        "postgres": postgres.process.pid,
+        "nats-server": server.process.pid,
     }
 
     def connect(user: str) -> Any:
@@ -142,12 +140,9 @@ async def measure(
         for what, work in (("rebuild", rebuild(gateway)), ("redecode", redecode(gateway, f"n{live}"))):
             leave, load = asyncio.Event(), Live(ingest, database, live)
             task = asyncio.create_task(load.run(leave)) if live else None
-            before = {each: cpu_seconds(process) for each, process in processes.items()}
+            before = {each: cpu_seconds(pid) for each, pid in processes.items()}
             print(f"{what} {name}: {await work}", flush=True)
-            used = {
-                each: (cpu_seconds(process) - before[each]) / count * 1e6
-                for each, process in processes.items()
-            }
+            used = {each: (cpu_seconds(pid) - before[each]) / count * 1e6 for each, pid in processes.items()}
             print("  µs CPU a message: " + ", ".join(f"{each} {micros:.1f}" for each, micros in used.items()))
             leave.set()
             if task is not None:
@@ -208,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
                 )
                 for each in ("credentials", "telemetry")
             ]
-            asyncio.run(measure(server, postgres, psutil.Process(running[-1].pid), count, rate))
+            asyncio.run(measure(server, postgres, running[-1].pid, count, rate))
         finally:
             for process in running:
                 process.terminate()
