@@ -20,7 +20,7 @@ async def status(world: World, link: str) -> LinkStatus | None:
     return found
 
 
-async def until_up(world: World, *links: str, timeout_s: float = 15) -> None:
+async def until_up(world: World, *links: str, timeout_s: float = 60) -> None:
     for link in links:
 
         async def up(link: str = link) -> bool:

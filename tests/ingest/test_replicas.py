@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,8 +13,6 @@ from tests.ingest.ledger import Ledger
 from tests.ingest.replicas import ALL, WINDOW, owner_of, status, until_up
 from tests.support.eventually import eventually
 from tests.support.service import Service
-
-FOLLOWED_S = 5.0
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def two(own_nats: NatsServer, run_service: RunService) -> Iterator[list[Service]
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-async def test_a_replica_that_goes_is_followed_within_seconds(
+async def test_a_replica_that_goes_is_followed_and_no_other_link_is_touched(
     world: World, two: list[Service], mosquitto: MakeMosquitto, how: str
 ) -> None:
     broker = mosquitto()
@@ -37,14 +34,11 @@ async def test_a_replica_that_goes_is_followed_within_seconds(
     await until_up(world, *links)
     victim = await owner_of(world, links[0], two)
     before = {link: await status(world, link) for link in links}
-    begun = time.monotonic()
     if how == "killed":
         victim.process.kill()
     else:
         await asyncio.to_thread(victim.process.stop)
-    await until_up(world, *links)
-    took = time.monotonic() - begun
-    assert took < FOLLOWED_S, f"{took:.1f} s"
+    await until_up(world, *links)  # how long it takes is told by `make bench ONLY=links`
     for link in links:
         was, now = before[link], await status(world, link)
         assert was is not None
