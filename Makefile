@@ -27,7 +27,7 @@ demo: .venv/local.stamp ## Simulated devices publish to the running platform (AR
 
 test: .venv/dev.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
-	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not faults" $(ARGS) $(TESTS)
+	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults" $(ARGS) $(TESTS)
 
 check: .venv/dev.stamp ## Lint, format, types, and who may import whom
 	$(BIN)/ruff check

@@ -29,14 +29,6 @@ RunService = Callable[..., Service]
 TEST_SETTINGS = {"shared_buffers": "64MB", "max_wal_size": "1GB"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long begin first, so that no worker is left with one at the end (`--no-loadscope-reorder`)."""
-    heavy = {
-        item.path for item in items if item.get_closest_marker("system") or item.get_closest_marker("slow")
-    }
-    items.sort(key=lambda item: item.path not in heavy)
-
-
 @pytest.fixture(scope="session")
 def make_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeNats]:
     """Starts an empty nats-server with the platform's accounts; each call another."""
