@@ -38,8 +38,14 @@ HOSTILE = {
 }
 
 
+def largest_child() -> int:
+    """Peak of memory, in KiB, of the largest child that has ended so far."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
 @pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_rule_ends_and_leaves_the_pool_as_it_was(source: str) -> None:
+    before = largest_child()
     async with running() as pool:
         started = time.monotonic()
         [outcome] = await evaluated(pool, source)
@@ -49,8 +55,8 @@ async def test_a_hostile_rule_ends_and_leaves_the_pool_as_it_was(source: str) ->
         [good] = await evaluated(pool, GOOD, organization="org_b")
         assert isinstance(good, Outcome)
         assert good.kind == "value"
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, of the largest that ended
-    assert peak < 400 * 1024, "the limit is 128 MiB over some 20"
+    # Other children of this process may have been larger, before.
+    assert largest_child() <= max(before, 400 * 1024), "the limit is 128 MiB over some 20"
 
 
 @pytest.mark.parametrize(
