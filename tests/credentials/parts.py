@@ -160,12 +160,16 @@ def device_client(
 async def assert_refused(client: aiomqtt.Client) -> None:
     """The broker does not let this client in, and says so; where no answer came at all it is asked once more."""
     with pytest.raises(MqttConnectError):
-        try:
-            await client.__aenter__()
-        except MqttConnectError:
-            raise
-        except aiomqtt.MqttError:
-            await client.__aenter__()
+        await _entered_at_last(client)
+
+
+async def _entered_at_last(client: aiomqtt.Client) -> None:
+    try:
+        await client.__aenter__()
+    except MqttConnectError:
+        raise
+    except aiomqtt.MqttError:
+        await client.__aenter__()
 
 
 async def vanish_with_will(
