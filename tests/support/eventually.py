@@ -11,17 +11,17 @@ Answer = TypeVar("Answer")
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[Answer]], *, timeout_s: float = 10, every_s: float = 0.02
+    condition: Callable[[], Awaitable[Answer]], *, timeout_s: float = 30, every_s: float = 0.02
 ) -> Answer: ...
 
 
 @overload
 async def eventually(
-    condition: Callable[[], Answer], *, timeout_s: float = 10, every_s: float = 0.02
+    condition: Callable[[], Answer], *, timeout_s: float = 30, every_s: float = 0.02
 ) -> Answer: ...
 
 
-async def eventually(condition: Callable[[], Any], *, timeout_s: float = 10, every_s: float = 0.02) -> Any:
+async def eventually(condition: Callable[[], Any], *, timeout_s: float = 30, every_s: float = 0.02) -> Any:
     """The first true answer of `condition` (plain or async); fails with its last answer after `timeout_s`.
 
     An AssertionError inside counts as "not yet"; any other exception ends the waiting.
@@ -42,7 +42,7 @@ async def eventually(condition: Callable[[], Any], *, timeout_s: float = 10, eve
 
 
 def eventually_now(
-    condition: Callable[[], Answer], *, timeout_s: float = 10, every_s: float = 0.02
+    condition: Callable[[], Answer], *, timeout_s: float = 30, every_s: float = 0.02
 ) -> Answer:
     """The same where no event loop runs."""
     deadline = time.monotonic() + timeout_s
