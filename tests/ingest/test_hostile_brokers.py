@@ -126,7 +126,11 @@ async def test_each_broken_rule_is_said_and_a_good_link_notices_nothing(
                 name
             )
             assert peers[name].connections <= 10, f"{name} is hammered"
-        assert {entry.payload for entry in await world.stored(fine)} == {b"%d" % n for n in range(50)}
+
+        async def all_stored() -> bool:
+            return {entry.payload for entry in await world.stored(fine)} == {b"%d" % n for n in range(50)}
+
+        await eventually(all_stored, every_s=POLL_S)
         assert await kinds(world, fine) == ["link.up"]
         for link in (*links.values(), fine):
             await world.delete(link)
