@@ -25,9 +25,11 @@ rebuild: .venv/local.stamp ## Makes all read models of the running platform anew
 demo: .venv/local.stamp ## Simulated devices publish to the running platform (ARGS="--devices 20 --rate 50")
 	@exec $(BIN)/python -m deploy.local.devices $(ARGS)
 
+# Real servers on a machine that others load: a test that fails is run once more, and the run's last lines name it
+# (RERUN). Such a line is a defect to be found, in the test or in what it tests; ARGS="--reruns 0" shows it at once.
 test: .venv/dev.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
-	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults" $(ARGS) $(TESTS)
+	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults" --reruns 1 $(ARGS) $(TESTS)
 
 check: .venv/dev.stamp ## Lint, format, types, and who may import whom
 	$(BIN)/ruff check
@@ -48,9 +50,9 @@ faults: .venv/dev.stamp ## Kills, pauses and fills things under load; LONG=1 for
 	LONG=$(LONG) $(BIN)/python -m pytest -p no:xdist -m faults --timeout 7200 $(ARGS) $(TESTS)
 
 lock: .venv/bin/uv ## Writes the lock files from pyproject.toml
-	$(call compile,requirements-dev.lock,gateway credentials ingest telemetry local dev)
-	$(call compile,requirements-local.lock,gateway credentials ingest telemetry local,--constraint requirements-dev.lock)
-	$(call compile,requirements.lock,gateway credentials ingest telemetry,--constraint requirements-dev.lock)
+	$(call compile,requirements-dev.lock,gateway credentials ingest telemetry parquet local dev)
+	$(call compile,requirements-local.lock,gateway credentials ingest telemetry parquet local,--constraint requirements-dev.lock)
+	$(call compile,requirements.lock,gateway credentials ingest telemetry parquet,--constraint requirements-dev.lock)
 
 clean: ## Removes what was built; the state in .local stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
