@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -19,6 +19,7 @@ from services.telemetry import connections
 from services.telemetry.checkpoints import Session
 from services.telemetry.connections import Happening, credential_of, happening
 from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.followers import Follower, Followers
 from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
@@ -46,11 +47,28 @@ COLUMNS = (
 )
 
 
-class Ready:
-    __slots__ = ("happenings", "links", "rows")
+class Event(NamedTuple):
+    """One of the log's, with the name of its organization and that organization's number."""
 
-    def __init__(self, rows: list[tuple[Any, ...]], happenings: list[Happening], links: list[str]) -> None:
-        self.rows, self.happenings, self.links = rows, happenings, links
+    sequence: int
+    organization: str
+    organization_id: int
+    recorded: Recorded
+    event: ActivityRecorded
+
+
+class Ready:
+    __slots__ = ("events", "followed", "happenings", "links", "rows")
+
+    def __init__(
+        self,
+        events: list[Event],
+        rows: list[tuple[Any, ...]],
+        happenings: list[Happening],
+        links: list[str],
+    ) -> None:
+        self.events, self.rows, self.happenings, self.links = events, rows, happenings, links
+        self.followed: list[Any] = []  # what each follower has prepared
 
 
 class ActivityProjection:
@@ -58,9 +76,16 @@ class ActivityProjection:
     stream = ACTIVITY.name
     subjects = subjects.ACTIVITY_ALL
 
-    def __init__(self, partitions: Partitions, dictionaries: Dictionaries | None = None) -> None:
+    def __init__(
+        self,
+        partitions: Partitions,
+        dictionaries: Dictionaries | None = None,
+        *,
+        followers: Sequence[Follower[Ready]] = (),
+    ) -> None:
         self._partitions = partitions
         self._dictionaries = dictionaries or Dictionaries()
+        self._followers = Followers(*followers)
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
         found = [read for entry in entries if (read := _read(entry)) is not None]
@@ -79,18 +104,24 @@ class ActivityProjection:
             for _, organization, recorded, event in found
             if (credential := credential_of(event)) is not None
         ]
-        return Ready(rows, happenings, links[:LINKS_MAX])
+        events = [
+            Event(entry.sequence, name, self._dictionaries.organizations[name].id, recorded, event)
+            for entry, name, recorded, event in found
+        ]
+        ready = Ready(events, rows, happenings, links[:LINKS_MAX])
+        ready.followed = await self._followers.prepare(pool, ready, place)
+        return ready
 
     async def prepare_unstorable(
         self, pool: asyncpg.Pool, entry: Entry, place: Checkpoint, why: str
     ) -> Ready:
-        del pool, place
         _log.error(
             "an activity event cannot be stored", subject=entry.subject, sequence=entry.sequence, why=why
         )
-        return Ready(
-            [], [], []
-        )  # written by ourselves: a defect, which the log names; it stays in the stream
+        # Written by ourselves: a defect, which the log names; it stays in the stream.
+        ready = Ready([], [], [], [])
+        ready.followed = await self._followers.prepare(pool, ready, place)
+        return ready
 
     def _happening(
         self, recorded: Recorded, organization: str, event: ActivityRecorded, credential: str
@@ -122,10 +153,11 @@ class ActivityProjection:
     async def write(self, connection: Session, ready: Ready) -> int:
         await connection.copy_records_to_table("activity", records=ready.rows, columns=COLUMNS)
         await connections.store(connection, ready.happenings)
+        await self._followers.write(connection, ready.followed)
         return len(ready.rows)
 
     def committed(self, ready: Ready) -> None:
-        del ready
+        self._followers.committed(ready.followed)
 
     def links(self, ready: Ready) -> list[str]:
         return ready.links
@@ -147,6 +179,7 @@ class ActivityProjection:
     def forget(self) -> None:
         self._dictionaries.forget()
         self._partitions.forget()
+        self._followers.forget()
 
 
 def _read(entry: Entry) -> tuple[Entry, str, Recorded, ActivityRecorded] | None:

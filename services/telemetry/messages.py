@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 
@@ -21,6 +22,7 @@ from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.decoding import Batch, SampleRow, is_hosted, project, stored_message, unstorable
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
+from services.telemetry.followers import Follower, Followers
 from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
@@ -38,10 +40,11 @@ SLICE = 200  # messages decoded at a time: 2 ms, and then others have their turn
 class Ready:
     """A batch, decoded, with its rows."""
 
-    __slots__ = ("batch", "rows")
+    __slots__ = ("batch", "followed", "rows")
 
     def __init__(self, batch: Batch, rows: Rows) -> None:
         self.batch, self.rows = batch, rows
+        self.followed: list[Any] = []  # what each follower has prepared
 
 
 class MessagesProjection:
@@ -57,6 +60,7 @@ class MessagesProjection:
         dictionaries: Dictionaries | None = None,
         *,
         again: bool = False,
+        followers: Sequence[Follower[Ready]] = (),
     ) -> None:
         """`again`: history, which nobody waits behind."""
         self._directory = directory
@@ -64,6 +68,7 @@ class MessagesProjection:
         self._partitions = partitions
         self._dictionaries = dictionaries or Dictionaries()
         self._again = again
+        self._followers = Followers(*followers)
         self._days = DaysOfMetrics()
         self._states = States()
 
@@ -116,7 +121,9 @@ class MessagesProjection:
             async with pool.acquire() as connection:
                 await self._partitions.ensure(connection, rows.days)
         await self._dead_letters.write(batch.failed, place.created)
-        return Ready(batch, rows)
+        ready = Ready(batch, rows)
+        ready.followed = await self._followers.prepare(pool, ready, place)
+        return ready
 
     def _rows(self, batch: Batch, place: Checkpoint) -> Rows:
         return Rows(batch, self._dictionaries, self._days, place.epoch)
@@ -143,11 +150,13 @@ class MessagesProjection:
         with span("UPDATE devices", rows=len(rows.seen)):
             await rows.update(connection)
         await self._states.store(connection, ready.batch.learnt, rows.epoch)
+        await self._followers.write(connection, ready.followed)
         return len(rows.samples) + len(rows.messages)
 
     def committed(self, ready: Ready) -> None:
         if self._directory.has_stateful and ready.batch.messages:
             self._states.committed(ready.batch.messages[-1].sequence, ready.batch.learnt)
+        self._followers.committed(ready.followed)
         self._days.stored.update(ready.rows.new_days)
         if len(self._days.stored) > DaysOfMetrics.REMEMBERED_MAX:
             self._days.forget()
@@ -183,6 +192,7 @@ class MessagesProjection:
         self._days.forget()
         self._partitions.forget()
         self._states.forget()
+        self._followers.forget()
 
 
 def _source(entry: Entry) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,10 +25,13 @@ from deploy.local.postgres import DatabaseUrls
 from runtime.event_log import Append, EventLog
 from runtime.log_writer import LogWriter
 from services.telemetry import database as writers
+from services.telemetry.checkpoints import Session
 from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.directory import Directory
-from services.telemetry.messages import MessagesProjection
+from services.telemetry.followers import Follower
+from services.telemetry.messages import MessagesProjection, Ready
 from services.telemetry.partitions import Partitions
+from services.telemetry.place import Checkpoint
 from services.telemetry.projector import Projector
 from tests.conftest import MakeNats, run_module
 from tests.support.clients import platform_client
@@ -38,7 +42,9 @@ Happened = list[tuple[str, str, dict[str, Any]]]
 
 
 @asynccontextmanager
-async def projecting(server: NatsServer, urls: DatabaseUrls) -> AsyncIterator[Happened]:
+async def projecting(
+    server: NatsServer, urls: DatabaseUrls, *followers: Follower[Ready]
+) -> AsyncIterator[Happened]:
     happened: Happened = []
 
     async def note(kind: str, summary: str, details: dict[str, Any]) -> None:
@@ -47,7 +53,7 @@ async def projecting(server: NatsServer, urls: DatabaseUrls) -> AsyncIterator[Ha
     pool = await writers.connect(urls.projector)
     async with platform_client(server, "telemetry") as client:
         directory, writer = Directory(client), LogWriter(client)
-        projection = MessagesProjection(directory, DeadLetters(writer), Partitions())
+        projection = MessagesProjection(directory, DeadLetters(writer), Partitions(), followers=followers)
         tasks = [
             asyncio.create_task(work)
             for work in (directory.run(), writer.run(), Projector(client, pool, projection, note).run())
@@ -104,6 +110,42 @@ async def test_a_message_is_decoded_as_its_integration_said_when_it_came(
         async with projecting(own_nats, database):
             await there.stored(last)
         assert await there.counts(org) == (3, 3, 1)
+
+
+class Counting:
+    """Of each batch, how many messages; its first transaction comes to nothing."""
+
+    def __init__(self) -> None:
+        self.stored: list[int] = []
+        self.forgotten = 0
+        self._fails = True
+
+    async def prepare(self, pool: asyncpg.Pool, ready: Ready, place: Checkpoint) -> int:
+        return len(ready.batch.messages)
+
+    async def write(self, connection: Session, prepared: int) -> None:
+        if self._fails:
+            self._fails = False
+            raise asyncpg.ConnectionDoesNotExistError("gone in mid transaction")
+
+    def committed(self, prepared: int) -> None:
+        self.stored.append(prepared)
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+async def test_what_follows_a_projection_is_stored_when_its_rows_are_and_only_then(
+    own_nats: NatsServer, database: DatabaseUrls
+) -> None:
+    org, follower = organization(), Counting()
+    async with world(own_nats, database) as there:
+        last = await there.fill(org, 10)
+        async with projecting(own_nats, database, follower):
+            await there.stored(last)
+            assert await there.counts(org) == (10, 10, 10)
+            await eventually(lambda: sum(follower.stored) >= 10)
+    assert follower.forgotten >= 1
 
 
 @pytest.mark.faults
