@@ -109,6 +109,8 @@ CODES: dict[str, Meaning] = {
     "expiry.past": Meaning(422, "The expiry lies in the past"),
     "acl.outside": Meaning(422, "The filter lies outside the organization's topic space"),
     "integration.hosted": Meaning(409, "The hosted integration cannot be changed in this way"),
+    "alert.resolved": Meaning(409, "The alert is over"),
+    "alert_rule.built_in": Meaning(409, "The built-in alert rule cannot be changed in this way"),
     "secret.unreadable": Meaning(500, "A stored secret cannot be decrypted"),
     # topics and payloads
     "topic.invalid": Meaning(422, "The topic is not valid"),

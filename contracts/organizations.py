@@ -15,8 +15,15 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
 ]
-Scope = Literal["read", "publish", "manage_credentials", "manage_integrations", "admin"]
-ALL_SCOPES: tuple[Scope, ...] = ("read", "publish", "manage_credentials", "manage_integrations", "admin")
+Scope = Literal["read", "publish", "manage_credentials", "manage_integrations", "manage_alerts", "admin"]
+ALL_SCOPES: tuple[Scope, ...] = (
+    "read",
+    "publish",
+    "manage_credentials",
+    "manage_integrations",
+    "manage_alerts",
+    "admin",
+)
 
 ADMIN_GRACE_SECONDS_MAX = 24 * 3600  # a day to bring it to whoever uses it
 PLATFORM = "platform"  # stands where an organization's id stands, for the operator's own acts

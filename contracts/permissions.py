@@ -98,6 +98,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
         "telemetry",
         publish=(
             "deadletter.*.*",
+            "alert.*.*",
             "activity.*.*",
             "query.credentials.all-connections",
             "command.credentials.end-redecode",

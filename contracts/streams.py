@@ -144,6 +144,16 @@ COMMANDS = Stream(
     max_msg_size=PAYLOAD_BYTES_MAX * 4 // 3 + 16 * KIB,  # a payload as base64
 )
 
+ALERTS = Stream(
+    name="ALERTS",
+    subjects=(subjects.ALERTS_ALL,),
+    writers=("telemetry",),
+    readers=("telemetry", "gateway", "ingest"),  # the read model; live; webhooks
+    max_age=timedelta(days=400),  # a year and a month, to compare with the year before
+    max_bytes=2 * GIB,
+    max_msg_size=64 * KIB,
+)
+
 SECRETS_BUCKET = "SECRETS"
 IDEMPOTENCY_BUCKET = "IDEMPOTENCY"
 LEASES_BUCKET = "LEASES"
@@ -195,6 +205,7 @@ STREAMS: tuple[Stream, ...] = (
     ACTIVITY,
     DEADLETTERS,
     COMMANDS,
+    ALERTS,
     SECRETS,
     IDEMPOTENCY,
     LEASES,

@@ -7,7 +7,14 @@ from typing import Literal, NamedTuple
 from contracts.partition import partition
 
 EntityKind = Literal[
-    "organization", "api-key", "admin-key", "credential", "integration", "redecode", "metric"
+    "organization",
+    "api-key",
+    "admin-key",
+    "credential",
+    "integration",
+    "redecode",
+    "metric",
+    "alert-rule",
 ]
 REGISTRY_ALL = "registry.>"
 MESSAGES_ALL = "message.>"
@@ -15,6 +22,7 @@ LINK_CLAIMS_PREFIX = "message._."  # of no partition
 ACTIVITY_ALL = "activity.>"
 DEADLETTERS_ALL = "deadletter.>"
 COMMANDS_ALL = "device-command.>"
+ALERTS_ALL = "alert.>"
 
 HOSTED, HTTP = "hosted", "http"  # sources that are no integration id
 PARTITIONS = 8  # fixed: changing it would move devices between partitions of a log that is kept for weeks
@@ -99,6 +107,17 @@ def device_command(organization: str, id: str) -> str:
 
 def named_command(subject: str) -> tuple[str, str]:
     """Organization and id of the command that this is the subject of."""
+    _, organization, id = subject.split(".")
+    return organization, id
+
+
+def alert(organization: str, id: str) -> str:
+    """Subject of an alert."""
+    return f"alert.{organization}.{id}"
+
+
+def named_alert(subject: str) -> tuple[str, str]:
+    """Organization and id of the alert that this is the subject of."""
     _, organization, id = subject.split(".")
     return organization, id
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from contracts import envelope
 from contracts.activity import ActivityRecorded
+from contracts.alert_rules import AlertRuleChanged, AlertRuleCreated, AlertRuleDeleted
+from contracts.alerts import AlertAcknowledged, AlertOpened, AlertResolved
 from contracts.certificates import CredentialCertificateBound, CredentialCertificateUnbound
 from contracts.credentials import (
     CredentialAclChanged,
@@ -50,6 +52,12 @@ from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
 _LATEST: tuple[type[Event], ...] = (
     ActivityRecorded,
     AdminKeyRotated,
+    AlertAcknowledged,
+    AlertOpened,
+    AlertResolved,
+    AlertRuleChanged,
+    AlertRuleCreated,
+    AlertRuleDeleted,
     ApiKeyIssued,
     ApiKeyRevoked,
     CredentialAclChanged,
