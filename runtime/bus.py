@@ -6,8 +6,10 @@ FastStream's broker holds the connection; JetStream calls go over the same one.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -15,6 +17,7 @@ import stamina
 from faststream.nats import NatsBroker
 from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
+from pydantic import SecretStr
 
 from runtime.observe import log
 from runtime.settings import BusSettings
@@ -76,6 +79,15 @@ def _options(name: str, closed: asyncio.Event) -> dict[str, Any]:
     }
 
 
+def tls_context(authority: Path | None) -> ssl.SSLContext | None:
+    """Believes that authority and nobody else; None: no TLS."""
+    if authority is None:
+        return None
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def _patiently() -> AsyncIterator[stamina.Attempt]:
     failures = (OSError, nats.errors.Error)
     return stamina.retry_context(on=failures, attempts=None, timeout=CONNECT_PATIENCE_S, wait_max=2.0)
@@ -86,7 +98,9 @@ async def connect(settings: BusSettings, name: str) -> Bus:
     closed = asyncio.Event()
     broker = NatsBroker(
         settings.nats_url.split(","),
-        security=NatsNKey.from_seed(settings.nats_seed.get_secret_value()),
+        security=NatsNKey.from_seed(
+            settings.nats_seed.get_secret_value(), ssl_context=tls_context(settings.platform_ca)
+        ),
         logger=None,
         **_options(name, closed),
     )
@@ -96,11 +110,17 @@ async def connect(settings: BusSettings, name: str) -> Bus:
     return Bus(name, broker, closed)
 
 
-async def connect_client(url: str, seed: str, name: str, closed: asyncio.Event | None = None) -> Client:
+async def connect_client(
+    settings: BusSettings, seed: SecretStr, name: str, closed: asyncio.Event | None = None
+) -> Client:
     """A plain client for another account (SYS, DEVICES), with the same habits."""
     client = Client()
     options = _options(name, closed or asyncio.Event())
+    if (context := tls_context(settings.platform_ca)) is not None:
+        options["tls"] = context
     async for attempt in _patiently():
         with attempt:
-            await client.connect(url.split(","), nkeys_seed_str=seed, **options)
+            await client.connect(
+                settings.nats_url.split(","), nkeys_seed_str=seed.get_secret_value(), **options
+            )
     return client

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from contracts.streams import MESSAGES, STREAMS, Stream
 from runtime import jetstream, observe
-from runtime.bus import Bus, connect
+from runtime.bus import Bus, connect, tls_context
 from runtime.jetstream import STREAM_NOT_FOUND, ApiError
 from runtime.observe import log
 from runtime.settings import BusSettings, load
@@ -98,10 +98,11 @@ async def _make_mqtt_stream(settings: ProvisionSettings) -> None:
     address = urlsplit(settings.hosted_mqtt_url)
     async with aiomqtt.Client(
         address.hostname or "127.0.0.1",
-        address.port or 1883,
+        address.port or (8883 if address.scheme == "mqtts" else 1883),
         username=settings.hosted_mqtt_username,
         password=settings.hosted_mqtt_password.get_secret_value(),
         identifier="platform-provision",
+        tls_context=tls_context(settings.platform_ca) if address.scheme == "mqtts" else None,
     ):
         pass
 

@@ -54,6 +54,9 @@ class BusSettings(FileSettings):
     """One server or several, separated by commas."""
     nats_seed: SecretStr
     """The nkey seed of this service's user in the PLATFORM account."""
+    platform_ca: Path | None = None
+    """The authority that signed the certificates of NATS and of the hosted broker's own listener, PEM. With it they
+    are spoken to by TLS alone; without it NATS is spoken to in the clear, on loopback."""
 
 
 class ServiceSettings(BusSettings):

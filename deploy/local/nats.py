@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.permissions import DEVICES_USERS, PLATFORM_USERS, SYS_USERS, Permissions
-from deploy.local.nats_config import NatsConfig, NatsPorts, render
+from deploy.local.nats_config import Cluster, NatsConfig, NatsPorts, ServerTls, render
 from deploy.local.ports import LOOPBACK, accepts
 from deploy.local.process import Process
 from deploy.local.secrets import Secrets, public_key, write_private
@@ -48,8 +48,12 @@ class NatsServer:
         log: Path | None = None,
         durable: bool = False,
         tls: tuple[Path, Path] | None = None,
+        name: str = "hybridmq",
+        cluster: Cluster | None = None,
+        server_tls: ServerTls | None = None,
     ) -> None:
         self.ports = ports
+        self.name, self._cluster, self._server_tls = name, cluster, server_tls
         self._tls = tls
         self._folder = state
         self._store = state / "jetstream"
@@ -78,15 +82,15 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        return f"nats://{LOOPBACK}:{self.ports.client}"
+        return f"{'tls' if self._server_tls else 'nats'}://{LOOPBACK}:{self.ports.client}"
 
     @property
     def mqtt_url(self) -> str:
-        return f"mqtt://{LOOPBACK}:{self.ports.mqtt}"
+        return f"{'mqtts' if self._server_tls else 'mqtt'}://{LOOPBACK}:{self.ports.mqtt}"
 
     @property
     def mqtt_ws_url(self) -> str:
-        return f"ws://{LOOPBACK}:{self.ports.websocket}/mqtt"
+        return f"{'wss' if self._server_tls else 'ws'}://{LOOPBACK}:{self.ports.websocket}/mqtt"
 
     @property
     def storage_bytes(self) -> int:
@@ -95,11 +99,18 @@ class NatsServer:
 
     def start(self) -> None:
         """Returns when the server answers, JetStream included; starting a running one changes nothing."""
-        if self.process.running:
-            return
+        if not self.process.running:
+            self.begin()
+            self.await_ready()
+
+    def begin(self) -> None:
+        """Starts the process; a server of a cluster is ready only when most of the others run."""
         self._folder.mkdir(parents=True, exist_ok=True)
         write_private(self.config_path, render(self._config()))
         self.process.start()
+
+    def await_ready(self) -> None:
+        """Returns when the server answers, JetStream included."""
         self.process.await_ready(self._ready, timeout_s=READY_TIMEOUT_S)
 
     def stop(self) -> None:
@@ -131,7 +142,7 @@ class NatsServer:
     def _config(self) -> NatsConfig:
         devices = {name: held for name, held in DEVICES_USERS.items() if name != DEVICES_MQTT_USER}
         return NatsConfig(
-            server_name="hybridmq",
+            server_name=self.name,
             store=self._store,
             ports=self.ports,
             max_file_store=self.storage_bytes,
@@ -142,8 +153,10 @@ class NatsServer:
                 DEVICES_MQTT_USER: (self.seeds.mqtt_password, DEVICES_USERS[DEVICES_MQTT_USER])
             },
             callout_issuer=public_key(self.seeds.callout_issuer),
-            sync_always=self._durable,
+            sync_interval="always" if self._durable else "2m",
             tls=self._tls,
+            server_tls=self._server_tls,
+            cluster=self._cluster,
         )
 
 

@@ -163,6 +163,7 @@ def follower(directory: Directory, activity: ActivityLog) -> Follower:
         compare_s=settings.mosquitto_compare_s,
         restore=settings.mosquitto_restore_file,
         on_log=Presence(directory, activity),
+        authority=settings.platform_ca,
     )
 
 
@@ -200,9 +201,7 @@ async def open_hosted(
     limiter: Limiter,
 ) -> None:
     """Devices of nats-server's MQTT listener: let in, watched, ended; only once the registry is read."""
-    system = await connect_client(
-        settings.nats_url, settings.sys_nats_seed.get_secret_value(), NAME, service.bus.closed
-    )
+    system = await connect_client(settings, settings.sys_nats_seed, NAME, service.bus.closed)
     service.on_stop(system.drain)
     gate = Gate(service.bus)
     service.health.add("hosted broker", lambda: None if gate.open else "its source is not attached")
@@ -242,14 +241,13 @@ async def leavings_at(
     """What a revoked credential leaves behind, taken away; None where we may not."""
     if settings.devices_nats_seed is None or settings.hosted_mqtt_password is None:
         return None
-    devices = await connect_client(
-        settings.nats_url, settings.devices_nats_seed.get_secret_value(), NAME, service.bus.closed
-    )
+    devices = await connect_client(settings, settings.devices_nats_seed, NAME, service.bus.closed)
     service.on_stop(devices.drain)
     listener = Listener(
         settings.hosted_mqtt_url,
         settings.hosted_mqtt_username,
         settings.hosted_mqtt_password.get_secret_value(),
+        settings.platform_ca,
     )
     leavings = Leavings(directory, last_use, Takeover(listener), Retained(devices))
     directory.listen(leavings)

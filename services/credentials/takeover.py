@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ class Listener(NamedTuple):
     url: str
     username: str
     password: str
+    authority: Path | None = None
+    """Who signed its certificate; None: one of the system's authorities."""
 
 
 class Takeover:
@@ -47,7 +50,9 @@ class Takeover:
 
     async def _take(self, client_id: str) -> bool:
         url = urlsplit(self._listener.url)
-        context = ssl.create_default_context() if url.scheme == "mqtts" else None
+        context = (
+            ssl.create_default_context(cafile=self._listener.authority) if url.scheme == "mqtts" else None
+        )
         reader, writer = await asyncio.open_connection(
             url.hostname, url.port or PORTS[url.scheme], ssl=context
         )

@@ -86,6 +86,7 @@ async def run() -> None:
             settings.hosted_mqtt_url,
             settings.hosted_mqtt_username,
             settings.hosted_mqtt_password.get_secret_value(),
+            settings.platform_ca,
         )
         service.task(hosted.run(), "hosted connection")
         commands = Commands(client, manager, hosted, activity, os.urandom(12).hex().encode())
@@ -105,9 +106,7 @@ async def run() -> None:
 
 async def open_devices(service: Service, settings: Settings, qos0: HostedQos0) -> None:
     """Hears what devices publish through nats-server's listener."""
-    devices = await connect_client(
-        settings.nats_url, settings.devices_nats_seed.get_secret_value(), NAME, service.bus.closed
-    )
+    devices = await connect_client(settings, settings.devices_nats_seed, NAME, service.bus.closed)
     service.on_stop(devices.close)
     service.health.add(
         "devices", lambda: None if devices.is_connected else "not connected to the device account"

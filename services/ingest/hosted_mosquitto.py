@@ -7,11 +7,9 @@ One replica of ingest holds the session; QoS 1 and 2 are acknowledged once store
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from contracts import messages, topics
 from contracts.acl import DEVICES
-from contracts.broker_settings import broker_settings
 from contracts.broker_topics import TopicFilter
 from contracts.envelope import SOURCE
 from contracts.failures import Refused
@@ -25,6 +23,7 @@ from services.ingest.claim import Claim
 from services.ingest.drops import Drops
 from services.ingest.flow import Flow
 from services.ingest.frames import Incoming
+from services.ingest.hosted_listener import hosted_broker
 from services.ingest.link import Link
 from services.ingest.links import Key, Wanted
 from services.ingest.network import Network
@@ -77,10 +76,9 @@ HOSTED_LINK = Key(PLATFORM, HOSTED)
 
 def hosted_link(bus: Bus, settings: Settings, writer: LogWriter, activity: ActivityLog, drops: Drops) -> Link:
     """Its `run()` is the work of the replica that owns it."""
-    address = urlsplit(settings.hosted_mqtt_url)
-    broker = broker_settings(
-        host=address.hostname or "127.0.0.1",
-        port=address.port or 1883,
+    broker = hosted_broker(
+        settings.hosted_mqtt_url,
+        settings.platform_ca,
         mqtt_version="5",
         username=settings.hosted_mqtt_username,
         client_id=SESSION_CLIENT_ID,

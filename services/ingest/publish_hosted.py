@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from urllib.parse import urlsplit
+from pathlib import Path
 
-from contracts.broker_settings import broker_settings
 from contracts.failures import Failure, Refused
 from contracts.topics import check_topic
 from runtime.observe import log
 from services.ingest import backoff
 from services.ingest.connecting import open_session
+from services.ingest.hosted_listener import hosted_broker
 from services.ingest.network import Network
 from services.ingest.policy import ANYTHING
 from services.ingest.session import Session
@@ -24,14 +24,8 @@ KEEPALIVE_S = 30
 class HostedConnection:
     """The platform's own MQTT client of the hosted broker; `run()` is its task and keeps it connected."""
 
-    def __init__(self, url: str, username: str, password: str) -> None:
-        address = urlsplit(url)
-        self._settings = broker_settings(
-            host=address.hostname or "127.0.0.1",
-            port=address.port or 1883,
-            username=username,
-            keepalive_s=KEEPALIVE_S,
-        )
+    def __init__(self, url: str, username: str, password: str, authority: Path | None = None) -> None:
+        self._settings = hosted_broker(url, authority, username=username, keepalive_s=KEEPALIVE_S)
         self._secrets = {"password": password}
         self._client_id = f"platform-ingest-{os.urandom(6).hex()}"
         self.session: Session | None = None

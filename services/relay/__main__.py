@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 
 from runtime import health as health_module
 from runtime import observe, service
 from runtime.health import Health
 from runtime.settings import load
 from services.relay import openings
-from services.relay.relay import Device, Limits
+from services.relay.relay import Broker, Device, Limits
 from services.relay.settings import RelaySettings
 from services.relay.tls import Tls
 
@@ -25,6 +26,7 @@ async def run() -> None:
     tls = Tls(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_tls_client_ca if key else None)
     mqtt = openings.mqtt(key) if key else openings.unchanged
     limits = Limits(settings.relay_connections_max)
+    upstream_tls = ssl.create_default_context(cafile=settings.platform_ca) if settings.platform_ca else None
     host, loop = settings.relay_mqtt_host, asyncio.get_running_loop()
     servers = [
         await loop.create_server(
@@ -36,8 +38,8 @@ async def run() -> None:
             backlog=BACKLOG,
         )
         for port, opening, upstream in (
-            (settings.mqtts_port, mqtt, (host, settings.relay_mqtt_port)),
-            (settings.mqtt_wss_port, openings.websocket, (host, settings.relay_ws_port)),
+            (settings.mqtts_port, mqtt, Broker(host, settings.relay_mqtt_port, upstream_tls)),
+            (settings.mqtt_wss_port, openings.websocket, Broker(host, settings.relay_ws_port, upstream_tls)),
         )
     ]
     stopping = asyncio.Event()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from typing import cast
+from typing import NamedTuple, cast
 
 from cryptography import x509
 
@@ -23,6 +23,14 @@ OPENING_S = 10.0  # from the end of the handshake to a whole CONNECT
 UPSTREAM_S = 5.0
 
 
+class Broker(NamedTuple):
+    """Where bytes go on to; `tls`: encrypted anew."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
 class Limits:
     """How many connections there are, and may be."""
 
@@ -34,8 +42,8 @@ class Limits:
 class Device(asyncio.Protocol):
     """The side of the device, after the TLS handshake."""
 
-    def __init__(self, opening: Opening, upstream: tuple[str, int], limits: Limits) -> None:
-        self._opening, self._address, self._limits = opening, upstream, limits
+    def __init__(self, opening: Opening, upstream: Broker, limits: Limits) -> None:
+        self._opening, self._broker, self._limits = opening, upstream, limits
         self._buffer = b""
         self._upstream: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -73,7 +81,10 @@ class Device(asyncio.Protocol):
         try:
             async with asyncio.timeout(UPSTREAM_S):
                 upstream, _ = await asyncio.get_running_loop().create_connection(
-                    lambda: Upstream(self.transport), *self._address
+                    lambda: Upstream(self.transport),
+                    self._broker.host,
+                    self._broker.port,
+                    ssl=self._broker.tls,
                 )
         except (OSError, TimeoutError) as error:
             _log.warning("the broker cannot be reached", error=repr(error))

@@ -29,6 +29,8 @@ class RelaySettings(FileSettings):
     """Where the broker takes MQTT without encryption: on this host, or on a network that is trusted."""
     relay_mqtt_port: int = 1883
     relay_ws_port: int = 9001
+    platform_ca: Path | None = None
+    """Who signed the broker's certificate, PEM: with it both of its ports are spoken to by TLS."""
     relay_connections_max: int = 20_000
     """27 KiB each."""
     health_host: str = "127.0.0.1"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -98,8 +99,17 @@ class Way(Protocol):
 class Mqtt:
     """QoS 1 over a raw MQTT 3.1.1 connection: nothing is sent again, no library keeps anything."""
 
-    def __init__(self, port: int, *, username: str, password: str, client_id: str, topic: str) -> None:
-        self._port, self._topic = port, topic
+    def __init__(
+        self,
+        *ports: int,
+        username: str,
+        password: str,
+        client_id: str,
+        topic: str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Of several `ports` (a cluster's), each connection takes the next."""
+        self._ports, self._topic, self._tls = cycle(ports), topic, tls
         self._login = (client_id, username, password)
         self._socket: socket.socket | None = None
 
@@ -129,7 +139,9 @@ class Mqtt:
         self._socket = None
 
     def _connect(self) -> socket.socket:
-        connection = socket.create_connection((LOOPBACK, self._port), timeout=5)
+        connection = socket.create_connection((LOOPBACK, next(self._ports)), timeout=5)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_hostname=LOOPBACK)
         connection.settimeout(15)  # sourcing resumes ten seconds after a crash of the server
         client_id, username, password = self._login
         body = text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", 60)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import aiomqtt
 from pydantic import SecretStr
 
 from contracts.failures import Unavailable
+from runtime.bus import tls_context
 from services.credentials.mosquitto.staff import ADMIN, BROKER_LOG, CONTROL
 from services.credentials.mosquitto.wanted import Acl, Command, Held
 
@@ -120,16 +122,17 @@ class Control:
 
 
 @asynccontextmanager
-async def connected(url: str, password: SecretStr) -> AsyncIterator[Control]:
+async def connected(url: str, password: SecretStr, authority: Path | None = None) -> AsyncIterator[Control]:
     """Raises Unavailable."""
     address = urlsplit(url)
     client = aiomqtt.Client(
         address.hostname or "127.0.0.1",
-        address.port or 1883,
+        address.port or (8883 if address.scheme == "mqtts" else 1883),
         username=ADMIN,
         password=password.get_secret_value(),
         protocol=aiomqtt.ProtocolVersion.V5,
         timeout=CONNECT_S,
+        tls_context=tls_context(authority) if address.scheme == "mqtts" else None,
     )
     try:
         async with client:

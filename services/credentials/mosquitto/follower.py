@@ -57,8 +57,9 @@ class Follower:
         compare_s: float,
         restore: Path | None,
         on_log: Callable[[str], None],
+        authority: Path | None = None,
     ) -> None:
-        self._directory, self._url, self._password = directory, url, password
+        self._directory, self._url, self._password, self._authority = directory, url, password, authority
         self._compare_s, self._restore, self._on_log = compare_s, Restore(restore), on_log
         self._mirror = Mirror()
         self._urgent: dict[str, None] = {}  # names, the oldest first
@@ -101,7 +102,7 @@ class Follower:
         """Until cancelled."""
         while True:
             try:
-                async with connected(self._url, self._password) as control:
+                async with connected(self._url, self._password, self._authority) as control:
                     reading = asyncio.create_task(control.read(self._on_log))
                     work = asyncio.create_task(self._follow(control))
                     try:

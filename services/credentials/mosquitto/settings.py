@@ -11,7 +11,9 @@ from runtime.settings import BusSettings, FileSettings
 
 class MosquittoSettings(FileSettings):
     mosquitto_url: str = "mqtt://127.0.0.1:1885"
-    """The platform's own listener of the broker: plain TCP, reachable by the platform alone."""
+    """The platform's own listener of the broker: reachable by the platform alone; plain TCP, or mqtts."""
+    platform_ca: Path | None = None
+    """Who signed that listener's certificate, PEM, where the address begins with mqtts."""
     mosquitto_admin_password: SecretStr
     """Of the client `platform-credentials`, which may do anything to dynamic security."""
     mosquitto_compare_s: float = 60.0

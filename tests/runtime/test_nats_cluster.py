@@ -1,0 +1,185 @@
+"""Three servers, three copies of every stream, TLS and nkeys: as Kubernetes runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import nats.errors
+import pytest
+from pydantic import SecretStr
+
+from contracts.streams import STREAMS
+from deploy.local.nats import DEVICES_MQTT_USER
+from deploy.local.ports import free_port
+from runtime.bus import connect
+from runtime.jetstream import request
+from runtime.pull import Pull
+from runtime.settings import BusSettings
+from tests.conftest import RunService, run_module
+from tests.support.certificates import Certificates, make_certificates
+from tests.support.eventually import eventually, eventually_now
+from tests.support.ledger import Ledger, Load, Mqtt, Verdict, judge
+from tests.support.nats_cluster import NatsCluster
+from tests.support.service import Service
+
+ORGANIZATION = "org_abcdefgh12345678"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
+    started = NatsCluster(tmp_path_factory.mktemp("cluster"))
+    started.start()
+    run_module("runtime.provision", started.provision())
+    yield started
+    started.stop()
+
+
+async def test_every_stream_has_three_copies_that_are_current(cluster: NatsCluster) -> None:
+    async with cluster.client("provision") as client:
+
+        async def copies(name: str) -> list[bool]:
+            info = await request(client, f"$JS.API.STREAM.INFO.{name}")
+            assert info["config"]["num_replicas"] == 3, name
+            return [replica["current"] for replica in info["cluster"]["replicas"]]
+
+        for stream in STREAMS:
+            await eventually(lambda stream=stream: _are_current(copies, stream.name))  # type: ignore[misc]
+
+
+async def _are_current(copies: Callable[[str], Awaitable[list[bool]]], name: str) -> bool:
+    return await copies(name) == [True, True]
+
+
+def test_a_device_reaches_the_log_through_the_relay_by_tls_all_the_way(
+    cluster: NatsCluster, run_service: RunService, tmp_path: Path
+) -> None:
+    first = cluster.servers[0]
+    key = base64.b64encode(b"k" * 32).decode()
+    secured = {"NATS_URL": cluster.url, "PLATFORM_CA": str(cluster.authority), "TLS_TICKET_KEY": key}
+    credentials = run_service("credentials", first, **secured)
+    run_service("ingest", first, **secured)  # ready only with its TLS connections to both accounts
+    gateway = run_service("gateway", first, **secured)
+    front = make_certificates(tmp_path / "front")
+    port, health = free_port(), free_port()
+    relay = Service(
+        "relay",
+        {
+            **secured,
+            "MQTTS_PORT": str(port),
+            "MQTT_WSS_PORT": str(free_port()),
+            "MQTT_TLS_CERT": str(front.server),
+            "MQTT_TLS_KEY": str(front.server_key),
+            "RELAY_MQTT_PORT": str(first.ports.mqtt),
+            "RELAY_WS_PORT": str(first.ports.websocket),
+            "HEALTH_PORT": str(health),
+        },
+        tmp_path / "relay.log",
+    )
+    relay.start()
+    try:
+        admin = {"Authorization": f"Bearer {credentials.env['ADMIN_KEY']}"}
+        made = httpx.post(f"{gateway.url}/v1/organizations", json={"name": "Acme"}, headers=admin, timeout=20)
+        owner = {"Authorization": f"Bearer {made.json()['api_key']['secret']}"}
+        given = httpx.post(
+            f"{gateway.url}/v1/credentials", json={"device_id": "d1"}, headers=owner, timeout=20
+        )
+        device = given.json()
+        load = Load(
+            Ledger(tmp_path / "ledger"),
+            Mqtt(
+                port,
+                username=device["username"],
+                password=device["password"],
+                client_id=device["client_id"],
+                topic=f"{device['topic_prefix']}/devices/d1/telemetry",
+                tls=ssl.create_default_context(cafile=front.authority),
+            ),
+            window=10,
+            rate=100,
+        )
+        load.start()
+        eventually_now(lambda: len(load.ledger.acknowledged) >= 20)
+        load.leave_off.set()
+        load.join(60)
+        assert load.broken == 0
+    finally:
+        relay.process.stop()
+
+
+async def test_a_server_of_another_authority_is_not_spoken_to(
+    cluster: NatsCluster, certificates: Certificates
+) -> None:
+    settings = BusSettings(
+        nats_url=cluster.url,
+        nats_seed=SecretStr(cluster.seeds.platform["gateway"]),
+        platform_ca=certificates.authority,
+    )
+    with pytest.raises((OSError, nats.errors.Error, asyncio.TimeoutError)):
+        async with asyncio.timeout(3):
+            await connect(settings, "gateway")
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=[pytest.mark.faults, pytest.mark.slow])])
+async def test_what_was_acknowledged_survives_the_death_of_the_logs_leader(
+    cluster: NatsCluster, tmp_path: Path, kills: int
+) -> None:
+    devices = [f"{kills}-{number}" for number in range(3)]  # none has messages of an earlier test
+    loads = [_load(cluster, tmp_path, name, number) for number, name in enumerate(devices)]
+    async with cluster.client("telemetry") as client:
+        for load in loads:
+            load.start()
+        for _ in range(kills):
+            await asyncio.sleep(1)
+            led = await eventually(lambda: cluster.leader(client, "MESSAGES"), timeout_s=60)
+            assert led is not None
+            await asyncio.to_thread(led.kill)
+            await asyncio.sleep(2)
+            await asyncio.to_thread(led.start)
+    for load in loads:
+        load.leave_off.set()
+    for load in loads:
+        await asyncio.to_thread(load.join, 60)
+        assert not load.is_alive()
+        assert load.ledger.acknowledged
+    verdicts = await _judged(cluster, dict(zip(devices, loads, strict=True)))
+    assert verdicts == dict.fromkeys(devices, Verdict(0, 0, 0, 0))
+
+
+def _load(cluster: NatsCluster, folder: Path, name: str, number: int) -> Load:
+    ports = [server.ports.mqtt for server in cluster.servers]
+    way = Mqtt(
+        *ports[number:],
+        *ports[:number],
+        username=DEVICES_MQTT_USER,
+        password=cluster.seeds.mqtt_password,
+        client_id=f"device-{name}",
+        topic=f"{ORGANIZATION}/devices/{name}/telemetry",
+        tls=cluster.tls,
+    )
+    return Load(Ledger(folder / f"ledger-{name}"), way, window=50, rate=500)
+
+
+async def _judged(cluster: NatsCluster, loads: dict[str, Load]) -> dict[str, Verdict]:
+    """Once all that was acknowledged is in the log, and nothing more comes."""
+    begun = monotonic()
+    rows: dict[str, list[int]] = {name: [] for name in loads}
+    async with cluster.client("telemetry") as client:
+        pull = Pull(client, "MESSAGES", start=1)
+        while True:
+            batch = await pull.next_batch(4000, timeout_s=1)
+            for entry in batch:
+                if (device := entry.subject.split(".")[4]) in rows:
+                    rows[device].append(json.loads(entry.data)["number"])
+            missing = sum(
+                len(set(load.ledger.acknowledged) - set(rows[name])) for name, load in loads.items()
+            )
+            if not missing and not batch:
+                return {name: judge(load.ledger, rows[name]) for name, load in loads.items()}
+            assert monotonic() - begun < 120, f"{missing} of what was acknowledged are not in the log"
