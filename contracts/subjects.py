@@ -14,6 +14,7 @@ EntityKind = Literal[
     "integration",
     "redecode",
     "metric",
+    "device",
     "alert-rule",
 ]
 REGISTRY_ALL = "registry.>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, JsonValue
 
 from contracts.calls import Call, Model, Page
 
@@ -37,8 +37,33 @@ class ListMessages(Query):
     to: AwareDatetime | None = None
 
 
+QUERY_CHARS_MAX = 64
+FILTER_TAGS_MAX = 10
+DeviceSort = Literal[
+    "-first_seen",
+    "first_seen",
+    "id",
+    "-id",
+    "name",
+    "-name",
+    "last_seen",
+    "-last_seen",
+    "messages",
+    "-messages",
+]
+
+
 class ListDevices(Query):
-    pass
+    """`q` finds the beginnings of the id, the name, and of the parts of both, in small and capital letters."""
+
+    q: Annotated[str, Field(max_length=QUERY_CHARS_MAX)] | None = None
+    online: bool | None = None
+    tag: Annotated[tuple[str, ...], Field(max_length=FILTER_TAGS_MAX)] = ()  # all of them, as they are kept
+    integration_id: str | None = None  # came by it at least once
+    seen_from: AwareDatetime | None = None  # inclusive
+    seen_to: AwareDatetime | None = None  # exclusive
+    hidden: bool | None = None  # None: both
+    sort: DeviceSort = "-first_seen"
 
 
 class ListMetrics(Query):
@@ -106,14 +131,21 @@ class LatestValue(Model):
 
 
 class DeviceRow(Model):
+    """`first_seen` is None for one that people described and that never sent."""
+
     id: str
+    name: str | None = None  # as people call it
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, JsonValue] = {}
+    hidden: bool = False
+    messages: int = 0
     online: bool | None  # None: never said
     online_since: datetime | None = None
     offline_since: datetime | None = None
     # the device's own word, its last will, or the hosted broker's word of its connections
     presence_from: Literal["status", "lwt", "connected", "disconnected"] | None = None
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: datetime | None
+    last_seen: datetime | None
 
 
 class DeviceDetail(DeviceRow):

@@ -30,6 +30,7 @@ from contracts.device_commands import (
     DeviceCommandQueued,
     DeviceCommandSent,
 )
+from contracts.devices import DeviceDescribed, DeviceForgotten
 from contracts.envelope import Body, Event, Recorded, Upcast
 from contracts.integrations import (
     HostedIntegrationChanged,
@@ -77,6 +78,8 @@ _LATEST: tuple[type[Event], ...] = (
     DeviceCommandFailed,
     DeviceCommandQueued,
     DeviceCommandSent,
+    DeviceDescribed,
+    DeviceForgotten,
     HostedIntegrationChanged,
     IntegrationChanged,
     IntegrationCreated,

@@ -30,6 +30,7 @@ from services.credentials.connections import Connections
 from services.credentials.connz import Connz
 from services.credentials.credential_handlers import CredentialHandlers
 from services.credentials.deadlines import Deadlines
+from services.credentials.device_handlers import DeviceHandlers
 from services.credentials.directory import Directory
 from services.credentials.enforcing import Enforcer
 from services.credentials.gate import Gate
@@ -101,6 +102,7 @@ async def run() -> None:
             SubscriptionHandlers(commands, registry),
             RedecodeHandlers(commands, registry),
             MetricHandlers(commands, registry),
+            DeviceHandlers(commands, registry),
             Queries(directory, last_use),
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),

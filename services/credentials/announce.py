@@ -18,6 +18,7 @@ from contracts.credentials import (
     CredentialRevoked,
     CredentialRotated,
 )
+from contracts.devices import DeviceDescribed, DeviceForgotten
 from contracts.envelope import Event, Recorded
 from contracts.integrations import (
     HostedIntegrationChanged,
@@ -69,10 +70,10 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             details = {"fingerprint": event.fingerprint, "subject": event.subject}
         case CredentialRevoked(reason=reason):
             summary = reason
-        case IntegrationCreated() | IntegrationChanged():
+        case IntegrationCreated() | IntegrationChanged() | HostedIntegrationChanged():
             summary, details = _integration(event)
-        case HostedIntegrationChanged(name=name, decoder=decoder):
-            summary, details = name, {"decoder": decoder.name}
+        case DeviceDescribed() | DeviceForgotten():
+            device, (summary, details) = event.device_id, _device(event)
         case MetricDescribed(name=name):
             summary, details = name, event.model_dump(exclude={"name"}, exclude_none=True)
         case _:
@@ -86,7 +87,17 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
     )
 
 
-def _integration(event: IntegrationCreated | IntegrationChanged) -> tuple[str, dict[str, Any]]:
+def _device(event: DeviceDescribed | DeviceForgotten) -> tuple[str, dict[str, Any]]:
+    if isinstance(event, DeviceForgotten):
+        return "its data is erased", {"erasure": event.erasure}
+    return event.name or "", {"tags": list(event.tags), "hidden": event.hidden}
+
+
+def _integration(
+    event: IntegrationCreated | IntegrationChanged | HostedIntegrationChanged,
+) -> tuple[str, dict[str, Any]]:
+    if isinstance(event, HostedIntegrationChanged):
+        return event.name, {"decoder": event.decoder.name}
     settings = event.settings
     details: dict[str, Any] = {
         "protocol": settings.protocol,

@@ -27,6 +27,7 @@ from services.credentials.state import (
     AdminKey,
     ApiKey,
     Credential,
+    Device,
     HostedIntegration,
     Integration,
     Metric,
@@ -111,6 +112,7 @@ class Directory:
         self.integrations = Table(Integration())
         self.redecodes = Table(Redecode())
         self.metrics = Table(Metric())
+        self.devices = Table(Device())
         self.hosted = Table(HostedIntegration())  # by organization: the id `hosted` is everybody's
         # kinds of which nothing is noted but what they are
         self._plain: dict[str, Table[Any]] = {
@@ -118,6 +120,7 @@ class Directory:
             "admin-key": self.admin_keys,
             "redecode": self.redecodes,
             "metric": self.metrics,
+            "device": self.devices,
         }
         self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts import credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
+from contracts.devices import DESCRIBE_DEVICE, FORGET_DEVICE
 from contracts.metrics import CLEAR_METRIC, DESCRIBE_METRIC
 from contracts.redecode import END_REDECODE, ORDER_REDECODE, ORDER_RETRY
 from contracts.subscriptions import ADD_SUBSCRIPTION, REMOVE_SUBSCRIPTION
@@ -15,6 +16,7 @@ from services.credentials.authentication import Authentication
 from services.credentials.bulk import BulkHandlers
 from services.credentials.certificate_handlers import CertificateHandlers
 from services.credentials.credential_handlers import CredentialHandlers
+from services.credentials.device_handlers import DeviceHandlers
 from services.credentials.handlers import Handlers
 from services.credentials.history import Histories
 from services.credentials.hosted import HostedBroker, admitting
@@ -40,6 +42,7 @@ def serve_calls(
     subscription: SubscriptionHandlers,
     redecode: RedecodeHandlers,
     metric: MetricHandlers,
+    device: DeviceHandlers,
     queries: Queries,
     history: Histories,
     admin_key: AdminKeyHandlers,
@@ -81,6 +84,8 @@ def serve_calls(
     rpc.serve(broker, END_REDECODE, redecode.end, queue=NAME)
     rpc.serve(broker, DESCRIBE_METRIC, metric.describe, queue=NAME)
     rpc.serve(broker, CLEAR_METRIC, metric.clear, queue=NAME)
+    rpc.serve(broker, DESCRIBE_DEVICE, device.describe, queue=NAME)
+    rpc.serve(broker, FORGET_DEVICE, device.forget, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
     rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)

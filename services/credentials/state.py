@@ -19,6 +19,7 @@ from contracts.credentials import (
     CredentialRevoked,
     CredentialRotated,
 )
+from contracts.devices import DeviceDescribed, DeviceForgotten
 from contracts.envelope import Event
 from contracts.integrations import (
     DecoderChoice,
@@ -145,9 +146,33 @@ class Metric:
     said: MetricDescribed | None = None  # None: what is learnt holds
 
 
-State = Organization | ApiKey | AdminKey | Credential | Integration | HostedIntegration | Redecode | Metric
+@dataclass(frozen=True, slots=True)
+class Device:
+    said: bytes | None = None  # the event, as the log has it: an object would be three times as large
+
+
+State = (
+    Organization
+    | ApiKey
+    | AdminKey
+    | Credential
+    | Integration
+    | HostedIntegration
+    | Redecode
+    | Metric
+    | Device
+)
 StateT = TypeVar(
-    "StateT", Organization, ApiKey, AdminKey, Credential, Integration, HostedIntegration, Redecode, Metric
+    "StateT",
+    Organization,
+    ApiKey,
+    AdminKey,
+    Credential,
+    Integration,
+    HostedIntegration,
+    Redecode,
+    Metric,
+    Device,
 )
 
 
@@ -166,16 +191,26 @@ def evolve(state: StateT, event: Event) -> StateT:
             return _integration(state, event)
         case HostedIntegration(), HostedIntegrationChanged(name=name, decoder=decoder):
             return HostedIntegration(name, decoder)
-        case Redecode(), RedecodeOrdered() | RetryOrdered():
-            return Redecode("active", retry=isinstance(event, RetryOrdered))
-        case Redecode(), RedecodeEnded():
-            return Redecode("ended")
+        case Redecode(), _:
+            return _redecode(state, event)
         case Metric(), MetricDescribed() | MetricCleared():
             return Metric(event if isinstance(event, MetricDescribed) else None)
+        case Device(), DeviceDescribed() | DeviceForgotten():
+            return Device(event.model_dump_json().encode() if isinstance(event, DeviceDescribed) else None)
         case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):
             return replace(state, status="ended")
         case Credential(), _:
             return _credential(state, event)
+        case _:
+            return state
+
+
+def _redecode(state: Redecode, event: Event) -> Redecode:
+    match event:
+        case RedecodeOrdered() | RetryOrdered():
+            return Redecode("active", retry=isinstance(event, RetryOrdered))
+        case RedecodeEnded():
+            return Redecode("ended")
         case _:
             return state
 

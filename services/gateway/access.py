@@ -66,6 +66,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("PUT", "/v1/organizations/{id}/limits"): (OPERATOR,),
     ("GET", "/v1/devices"): ("read",),
     ("GET", "/v1/devices/{id}"): ("read",),
+    ("PATCH", "/v1/devices/{id}"): ("manage_integrations",),
     ("POST", "/v1/devices/{id}/commands"): ("publish",),
     ("GET", "/v1/devices/{id}/commands"): ("read",),
     ("GET", "/v1/devices/{id}/commands/{command}"): ("read",),

@@ -27,6 +27,8 @@ from services.telemetry.dead_letter_calls import DeadLetterCalls
 from services.telemetry.dead_letter_projection import DeadLettersProjection
 from services.telemetry.dead_letter_retry import DeadLetterRetry
 from services.telemetry.dead_letters import DeadLetters
+from services.telemetry.device_settings import DeviceSettingsProjection
+from services.telemetry.device_sources import DeviceSources
 from services.telemetry.directory import Directory
 from services.telemetry.messages import MessagesProjection
 from services.telemetry.partitions import Partitions, housekeep
@@ -47,6 +49,7 @@ from services.telemetry.shadow import ShadowDictionaries
 from services.telemetry.states import forget_old as forget_states
 
 NAME = "telemetry"
+FOR_EVER = 36_500  # days: so long the registry is kept
 
 
 async def run() -> None:
@@ -75,7 +78,7 @@ async def run() -> None:
         messages = Projector(
             bus.client,
             pool,
-            MessagesProjection(directory, DeadLetters(writer), partitions),
+            MessagesProjection(directory, DeadLetters(writer), partitions, followers=(DeviceSources(),)),
             happened,
             batch_messages_max=settings.batch_messages_max,
             batch_bytes_max=settings.batch_bytes_max,
@@ -89,6 +92,9 @@ async def run() -> None:
         commands = Projector(
             bus.client, pool, CommandsProjection(), happened, days_kept=settings.commands_days
         )
+        described = Projector(bus.client, pool, DeviceSettingsProjection(), happened, days_kept=FOR_EVER)
+        service.task(described.run(), "devices")
+        service.health.add("devices", lambda: described.trouble)
         service.task(commands.run(), "commands")
         service.health.add("commands", lambda: commands.trouble)
         service.task(forget_old(pool, settings.commands_days, settings.housekeeping_s), "old commands")
@@ -125,7 +131,14 @@ async def run() -> None:
         def anew() -> dict[str, Projection[Any]]:
             numbers = ShadowDictionaries()
             return {
-                "messages": MessagesProjection(directory, NoDeadLetters(), Partitions(), numbers, again=True),
+                "messages": MessagesProjection(
+                    directory,
+                    NoDeadLetters(),
+                    Partitions(),
+                    numbers,
+                    again=True,
+                    followers=(DeviceSources(),),
+                ),
                 "activity": ActivityProjection(Partitions(), ShadowDictionaries()),
                 "commands": CommandsProjection(),
                 "dead-letters": DeadLettersProjection(Partitions()),

@@ -36,7 +36,10 @@ KEPT = (
     "decoders",
     "decoder_states",  # as of each message: a rebuild finds what the log holds no longer, and writes the same again
     "decoder_counters",
-    "metric_uses",  # learnt; a rebuild learns the same again
+    "device_words",  # of devices, which stay
+    "device_tags",
+    "device_sources",  # learnt, by a rebuild the same again
+    "metric_uses",  # so, too
     "partition_floors",
     "rebuilds",
     "redecodes",

@@ -50,6 +50,29 @@ devices = Table(
     Column("last_seen", _TIME),
     Column("messages", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
+    Column("label", Text),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("described_at", _TIME),
+)
+device_words = Table(
+    "device_words",
+    metadata,
+    Column("word", Text, primary_key=True),
+    Column("device", Integer, primary_key=True),
+)
+device_tags = Table(
+    "device_tags",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("device", Integer, primary_key=True),
+)
+device_sources = Table(
+    "device_sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("device", Integer, primary_key=True),
 )
 presence = Table(
     "presence",

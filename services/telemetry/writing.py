@@ -87,14 +87,14 @@ class Rows:
     """A batch in the database's terms; made once, before the transaction."""
 
     def __init__(self, batch: Batch, dictionaries: Dictionaries, days: DaysOfMetrics, epoch: int) -> None:
-        self._organizations = dictionaries.organizations
+        self.organizations = dictionaries.organizations
         self._decoders = dictionaries.decoders
         self.epoch = epoch
         self.seen: dict[int, Seen] = {}
         self.days: set[tuple[str, date]] = set()  # table and day of each row
         self.messages = [self._message(row, epoch) for row in batch.messages]
         for (organization, device), at in batch.heard.items():
-            held = self._organizations[organization]
+            held = self.organizations[organization]
             self._see(held.id, held.devices[device], at)
         self.new_days: dict[tuple[int, tuple[str, ...]], date] = {}
         self.metric_days: dict[tuple[int, int, int], date] = {}  # organization, device, metric
@@ -102,13 +102,13 @@ class Rows:
         self.samples = self._samples(batch.samples, days, epoch)
         self.words: dict[int, list[Word]] = {}
         for organization, received, said in batch.presences:
-            id = self._organizations[organization].devices[said.device_id]
+            id = self.organizations[organization].devices[said.device_id]
             why: Why = "status" if said.reason == "status" else "lwt"
             self.words.setdefault(id, []).append(Word(said.online, said.time, why, received))
 
     def _message(self, row: MessageRow, epoch: int) -> bytes:
         received, sequence, name, device_name, qos, retain, source, topic, payload, failure = row
-        organization = self._organizations[name]
+        organization = self.organizations[name]
         self.days.add(("messages", received.date()))
         device = None
         if device_name is not None:
@@ -161,7 +161,7 @@ class Rows:
         ) in rows:
             if origin is not last_origin:  # they come in runs
                 last_origin, decoder = origin, self._decoders[origin]
-            organization = self._organizations[name]
+            organization = self.organizations[name]
             device = organization.devices[device_name]
             shape = organization.shapes[names]
             day = time.date()

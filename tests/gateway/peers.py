@@ -18,6 +18,7 @@ from contracts import (
     credentials,
     decoder_previews,
     device_commands,
+    devices,
     integrations,
     key_rotation,
     limits,
@@ -453,6 +454,9 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
         **request.model_dump(include=set(metrics.MetricDescription.model_fields))
     ),
     metrics.CLEAR_METRIC: lambda _: Nothing(),
+    devices.DESCRIBE_DEVICE: lambda request: devices.DeviceSettings(
+        id=request.device_id, name=request.name or None, tags=request.tags or ()
+    ),
     redecode.ORDER_REDECODE: _ordered,
     organizations.CREATE_ORGANIZATION: lambda r: organizations.OrganizationIssued(
         id=ALPHA, name=r.name, api_key=organizations.ApiKeySecret(id="key_new", secret=KEYS.alpha)

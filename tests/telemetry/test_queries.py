@@ -201,6 +201,8 @@ async def test_devices_with_presence_and_latest_values(here: World) -> None:
     ]
     device = await here.ask(GET_DEVICE, GetDevice(organization=org, id="d1"))
     assert device.online_since == T0 - timedelta(hours=1)
+    assert device.first_seen is not None
+    assert device.last_seen is not None
     assert device.first_seen < device.last_seen
     assert {name: (held.value, held.timestamp.hour) for name, held in device.latest.items()} == {
         "t": (3, 12),

@@ -31,7 +31,7 @@ TAGS = {
     "integrations": "The hosted broker, and brokers of your own.",
     "decoders": "How messages are read.",
     "ingest": "Messages by HTTP.",
-    "devices": "Who has been heard.",
+    "devices": "Who has been heard, and what people call them.",
     "telemetry": "What was measured.",
     "metrics": "What is measured, and in which units.",
     "messages": "What was sent, as it came.",

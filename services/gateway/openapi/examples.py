@@ -7,6 +7,7 @@ from typing import Any
 from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETTINGS, WARNINGS
 from services.gateway.openapi.dead_letter_examples import DEAD_LETTER_EXAMPLES
 from services.gateway.openapi.decoder_examples import DECODER_EXAMPLES
+from services.gateway.openapi.device_examples import DEVICE_EXAMPLES
 from services.gateway.openapi.link_examples import LINK_STATUS
 from services.gateway.openapi.redecode_examples import REDECODE_EXAMPLES
 
@@ -53,15 +54,6 @@ _INTEGRATION = {
     "client_certificate": None,
     "ca_certificates": [],
     "warnings": WARNINGS,
-}
-_DEVICE = {
-    "id": "boiler-7",
-    "online": True,
-    "online_since": _CREATED,
-    "offline_since": None,
-    "presence_from": "connected",
-    "first_seen": _CREATED,
-    "last_seen": "2026-11-21T18:05:12.345Z",
 }
 _COMMAND = "cmd_5d41402abc4b2a76b971"
 _STEPS = [
@@ -321,11 +313,6 @@ EXAMPLES: dict[str, Any] = {
             },
         ],
     },
-    "DeviceRow": _DEVICE,
-    "DeviceDetail": {
-        **_DEVICE,
-        "latest": {"temperature": {"value": 64.8, "unit": "°C", "timestamp": "2026-11-21T18:05:12.345Z"}},
-    },
     "CommandToSend": {"name": "set", "payload": {"target": 65}, "wait_s": 5},
     "DeviceCommandView": {
         "id": _COMMAND,
@@ -432,6 +419,7 @@ EXAMPLES: dict[str, Any] = {
         "details": {},
     },
     **DECODER_EXAMPLES,
+    **DEVICE_EXAMPLES,
     **REDECODE_EXAMPLES,
 }
 

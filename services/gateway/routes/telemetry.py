@@ -1,4 +1,4 @@
-"""What was measured: devices, readings, raw messages, activity. Newest first."""
+"""What was measured: readings, raw messages, activity. Newest first."""
 
 from __future__ import annotations
 
@@ -9,23 +9,17 @@ from litestar.params import QueryParameter
 
 from contracts.calls import Page
 from contracts.telemetry import (
-    GET_DEVICE,
     LIST_ACTIVITY,
-    LIST_DEVICES,
     LIST_MESSAGES,
     LIST_TELEMETRY,
     ActivityRow,
-    DeviceDetail,
-    DeviceRow,
-    GetDevice,
     ListActivity,
-    ListDevices,
     ListMessages,
     ListTelemetry,
     MessageRow,
     TelemetryRow,
 )
-from services.gateway.parameters import Caller, Cursor, From, Id, Limit, Text, Texts, To, span_of, texts
+from services.gateway.parameters import Caller, Cursor, From, Limit, Text, Texts, To, span_of, texts
 from services.gateway.problems import FieldError, Invalid
 from services.gateway.state import Backend
 
@@ -33,21 +27,6 @@ Include = Annotated[
     str | None,
     QueryParameter(max_length=64, schema_extra={"enum": ["provenance"]}, description="What to add"),
 ]
-
-
-@get("/v1/devices")
-async def list_devices(
-    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
-) -> Page[DeviceRow]:
-    """List devices."""
-    query = ListDevices(organization=caller.organization, limit=limit, cursor=cursor)
-    return await gateway.ask(LIST_DEVICES, query)
-
-
-@get("/v1/devices/{id:str}")
-async def get_device(id: Id, gateway: Backend, caller: Caller) -> DeviceDetail:
-    """Get a device: last seen, online, the latest value of each metric."""
-    return await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=id))
 
 
 @get("/v1/telemetry", failures=("not_found",))
@@ -139,4 +118,4 @@ async def list_activity(
     return await gateway.ask(LIST_ACTIVITY, query)
 
 
-ROUTES = [list_devices, get_device, list_telemetry, list_messages, list_activity]
+ROUTES = [list_telemetry, list_messages, list_activity]

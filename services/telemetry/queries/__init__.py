@@ -37,6 +37,7 @@ from services.telemetry.queries import (
     commands,
     connections,
     dead_letters,
+    device_list,
     devices,
     latest,
     messages,
@@ -75,7 +76,7 @@ class Queries:
         return await messages.list_messages(self.store, query)
 
     async def list_devices(self, query: ListDevices) -> Page[DeviceRow]:
-        return await devices.list_devices(self.store, query)
+        return await device_list.list_devices(self.store, query)
 
     async def list_metrics(self, query: ListMetrics) -> Page[MetricRow]:
         return await metrics.list_metrics(self.store, query, self._described)

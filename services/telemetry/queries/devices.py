@@ -1,34 +1,26 @@
-"""Devices, newest first by when they were first heard of; one of them with its latest values."""
+"""One device with its latest values; `device_list` has them all."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DateTime, Interval, Row, Select, Text, and_, cast, func, literal, select, true
+from sqlalchemy import DateTime, Interval, Row, Select, Text, cast, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import array
 
-from contracts.calls import Page
 from contracts.failures import Refused
-from contracts.telemetry import DeviceDetail, DeviceRow, GetDevice, LatestValue, ListDevices
+from contracts.telemetry import DeviceDetail, GetDevice, LatestValue
 from services.telemetry.described import Described
-from services.telemetry.queries import cursors
 from services.telemetry.queries.session import ReadStore
 from services.telemetry.queries.telemetry import number
 from services.telemetry.tables import device_metrics, devices, metrics, presence, samples
 
-_KIND = "devices"
-_PRESENCE = (presence.c.online, presence.c.since, presence.c.why)
-
-
-async def list_devices(store: ReadStore, query: ListDevices) -> Page[DeviceRow]:
-    rows = await store.read(query.organization, _newest(query))
-    page = rows[: query.limit]
-    cursor = cursors.encode(_KIND, page[-1].id) if len(rows) > query.limit else None
-    return Page(items=[DeviceRow(**_held(row)) for row in page], next_cursor=cursor)
+PRESENCE = (presence.c.online, presence.c.since, presence.c.why)
+# One that is in the dictionary only is none: its first message is not stored yet, or it was forgotten.
+KNOWN = or_(devices.c.first_seen.is_not(None), devices.c.described_at.is_not(None))
 
 
 async def get_device(store: ReadStore, query: GetDevice, described: Described) -> DeviceDetail:
-    """Refused("not_found") for one that was never heard of, or is another organization's."""
+    """Refused("not_found") for one that was never heard of nor described, or is another organization's."""
     rows = await store.read(query.organization, _with_latest(query.id))
     if not rows:
         raise Refused("not_found", "no such device")
@@ -41,20 +33,7 @@ async def get_device(store: ReadStore, query: GetDevice, described: Described) -
         for row in rows
         if row.time is not None
     }
-    return DeviceDetail(**_held(rows[0]), latest=latest)
-
-
-def _newest(query: ListDevices) -> Select[Any]:
-    wanted = [devices.c.first_seen.is_not(None)]  # made, but its first message is not stored yet
-    if query.cursor is not None:
-        wanted.append(devices.c.id < cursors.decode(_KIND, query.cursor, int)[0])
-    return (
-        select(devices, *_PRESENCE)
-        .select_from(devices.outerjoin(presence, presence.c.device == devices.c.id))
-        .where(and_(*wanted))
-        .order_by(devices.c.id.desc())
-        .limit(query.limit + 1)
-    )
+    return DeviceDetail(**shown(rows[0]), latest=latest)
 
 
 def _with_latest(name: str) -> Select[Any]:
@@ -86,16 +65,22 @@ def _with_latest(name: str) -> Select[Any]:
         .outerjoin(metrics, metrics.c.id == device_metrics.c.metric)
     )
     return (
-        select(devices, *_PRESENCE, metrics.c.name.label("metric_name"), newest)
+        select(devices, *PRESENCE, metrics.c.name.label("metric_name"), newest)
         .select_from(source)
-        .where(devices.c.name == name, devices.c.first_seen.is_not(None))
+        .where(devices.c.name == name, KNOWN)
         .order_by(metrics.c.name)
     )
 
 
-def _held(row: Row[Any]) -> dict[str, Any]:
+def shown(row: Row[Any]) -> dict[str, Any]:
+    """What a DeviceRow says of it."""
     return {
         "id": row.name,
+        "name": row.label,
+        "tags": tuple(row.tags),
+        "metadata": row.metadata,
+        "hidden": row.hidden,
+        "messages": row.messages,
         "online": row.online,
         "online_since": row.since if row.online else None,
         "offline_since": row.since if row.online is False else None,

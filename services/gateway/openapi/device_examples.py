@@ -1,0 +1,32 @@
+"""Examples of the models of devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SAID = {
+    "name": "Boiler, upper floor",
+    "tags": ["floor 3", "heating"],
+    "metadata": {"serial": "B-1187", "installed": 2024},
+    "hidden": False,
+}
+_DEVICE = {
+    "id": "boiler-7",
+    **_SAID,
+    "messages": 86400,
+    "online": True,
+    "online_since": "2026-11-21T18:00:00Z",
+    "offline_since": None,
+    "presence_from": "connected",
+    "first_seen": "2026-11-21T18:00:00Z",
+    "last_seen": "2026-11-21T18:05:12.345Z",
+}
+DEVICE_EXAMPLES: dict[str, Any] = {
+    "DeviceChange": _SAID,
+    "DeviceSettings": {"id": "boiler-7", **_SAID},
+    "DeviceRow": _DEVICE,
+    "DeviceDetail": {
+        **_DEVICE,
+        "latest": {"temperature": {"value": 64.8, "unit": "°C", "timestamp": "2026-11-21T18:05:12.345Z"}},
+    },
+}

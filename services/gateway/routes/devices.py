@@ -1,0 +1,195 @@
+"""Devices: listed, searched, named, tagged, hidden, forgotten."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast, get_args
+
+from litestar import get, patch
+from litestar.params import JSONBody, QueryParameter
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.calls import Page
+from contracts.devices import (
+    DESCRIBE_DEVICE,
+    DescribeDevice,
+    DeviceId,
+    DeviceName,
+    DeviceSettings,
+    Metadata,
+    Tags,
+    normal_tag,
+)
+from contracts.failures import Refused
+from contracts.telemetry import (
+    FILTER_TAGS_MAX,
+    GET_DEVICE,
+    LIST_DEVICES,
+    QUERY_CHARS_MAX,
+    DeviceDetail,
+    DeviceRow,
+    DeviceSort,
+    GetDevice,
+    ListDevices,
+)
+from services.gateway.bodies import Body
+from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit, Text, moment
+from services.gateway.problems import FieldError, Invalid
+from services.gateway.state import Backend
+
+SORTS: tuple[str, ...] = get_args(DeviceSort)
+ONLINE = {"true": True, "false": False}
+HIDDEN = {"false": False, "true": True, "all": None}
+_ID: TypeAdapter[str] = TypeAdapter(DeviceId)
+_TIME = {"format": "date-time"}
+
+Q = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=QUERY_CHARS_MAX,
+        description="The beginning of its id or name, or of a part of them: `Pump-Berlin042` is found by `pump`,"
+        " `berlin` and `42`. Several words: all of them",
+        schema_extra={"examples": ["pump", "berlin 42"]},
+    ),
+]
+Tag = Annotated[
+    list[str] | None,
+    QueryParameter(description=f"Given several times, up to {FILTER_TAGS_MAX}: it has all of them"),
+]
+Sort = Annotated[
+    str,
+    QueryParameter(
+        max_length=16,
+        description="`-` for the largest, newest first. `name` is the id where it has none",
+        schema_extra={"enum": list(SORTS)},
+    ),
+]
+Online = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=8,
+        description="What was last said, by the device or by the hosted broker; of some nothing was",
+        schema_extra={"enum": list(ONLINE)},
+    ),
+]
+Hidden = Annotated[
+    str,
+    QueryParameter(
+        max_length=8, description="Those that are hidden, or all", schema_extra={"enum": list(HIDDEN)}
+    ),
+]
+SeenFrom = Annotated[
+    str | None,
+    QueryParameter(
+        name="last_seen_from", description="Heard of then or later; RFC 3339 with zone", schema_extra=_TIME
+    ),
+]
+SeenTo = Annotated[
+    str | None,
+    QueryParameter(
+        name="last_seen_to", description="Not heard of since then; RFC 3339 with zone", schema_extra=_TIME
+    ),
+]
+
+
+class DeviceChange(Body):
+    """What is left out stays as it is. `name: null` takes the name back; `tags` and `metadata` are replaced as a whole.
+
+    Tags are kept in small letters, with single spaces, each once. `metadata` is any JSON object of up to 4 KiB.
+    """
+
+    name: DeviceName | None = None
+    tags: Tags | None = None
+    metadata: Metadata | None = None
+    hidden: bool | None = None
+
+
+@get("/v1/devices")
+async def list_devices(
+    gateway: Backend,
+    caller: Caller,
+    q: Q = None,
+    online: Online = None,
+    tag: Tag = None,
+    integration_id: Text = None,
+    seen_from: SeenFrom = None,
+    seen_to: SeenTo = None,
+    hidden: Hidden = "false",
+    sort: Sort = "-first_seen",
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[DeviceRow]:
+    """List devices that were heard of, or described: by default the newest first, without those that are hidden.
+
+    `integration_id`: it sent by this one at least once (`hosted`, `http`, or an integration's id).
+
+    A cursor keeps its place while devices send: with `-last_seen`, those that send again come to the front, where
+    the pages behind do not show them."""
+    for field, value, allowed in (
+        ("sort", sort, SORTS),
+        ("hidden", hidden, HIDDEN),
+        ("online", "true" if online is None else online, ONLINE),
+    ):
+        if value not in allowed:
+            raise Invalid([FieldError(field=field, detail=f"it is one of {', '.join(allowed)}")])
+    query = ListDevices(
+        organization=caller.organization,
+        q=q,
+        online=None if online is None else ONLINE[online],
+        tag=_tags(tag),
+        integration_id=integration_id,
+        seen_from=moment("last_seen_from", seen_from),
+        seen_to=moment("last_seen_to", seen_to),
+        hidden=HIDDEN[hidden],
+        sort=cast("DeviceSort", sort),
+        limit=limit,
+        cursor=cursor,
+    )
+    return await gateway.ask(LIST_DEVICES, query)
+
+
+def _tags(tags: list[str] | None) -> tuple[str, ...]:
+    """As they are kept; Invalid for what none can be."""
+    if tags is not None and len(tags) > FILTER_TAGS_MAX:
+        raise Invalid([FieldError(field="tag", detail=f"it is given at most {FILTER_TAGS_MAX} times")])
+    try:
+        return tuple(sorted({normal_tag(tag) for tag in tags or ()}))
+    except ValueError as error:
+        raise Invalid([FieldError(field="tag", detail=str(error))]) from None
+
+
+@get("/v1/devices/{id:str}")
+async def get_device(id: Id, gateway: Backend, caller: Caller) -> DeviceDetail:
+    """Get a device: name, tags, last seen, online, the latest value of each metric."""
+    return await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=id))
+
+
+@patch("/v1/devices/{id:str}", opt={"failures": ("limit.reached", "organization.deleted")})
+async def change_device(
+    id: Id, data: JSONBody[DeviceChange], gateway: Backend, caller: Caller, command_id: CommandId
+) -> DeviceSettings:
+    """Name, tag, describe or hide a device, also before it first sends.
+
+    Its id stays what it is in topics and readings. A hidden device is left out of the list, and goes on as before."""
+    name = "" if data.name is None and "name" in data.model_fields_set else data.name
+    command = DescribeDevice(
+        organization=caller.organization,
+        actor=caller.actor,
+        command_id=command_id,
+        device_id=device_id(id),
+        name=cast("DeviceName | Literal['']", name),
+        tags=data.tags,
+        metadata=data.metadata,
+        hidden=data.hidden,
+    )
+    return await gateway.ask(DESCRIBE_DEVICE, command)
+
+
+def device_id(id: str) -> str:
+    """Refused("not_found") for what no device can be called."""
+    try:
+        return _ID.validate_python(id)
+    except ValidationError:
+        raise Refused("not_found", "no device has such an id") from None
+
+
+ROUTES = [list_devices, get_device, change_device]
