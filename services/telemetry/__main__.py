@@ -152,7 +152,7 @@ async def run() -> None:
             (lambda shadow: reconcile_once(bus, shadow)) if counted else None,
         )
         service.task(rebuilder.run(), "rebuild")
-        rebuilds = RebuildCalls(bus.client, pool, rebuilder, live)
+        rebuilds = RebuildCalls(bus.client, pool, rebuilder, {**live, "devices": described})
         rpc.serve(bus.broker, rebuild.START_REBUILD, rebuilds.start, queue=NAME)
         rpc.serve(bus.broker, rebuild.GET_REBUILD, rebuilds.get, queue=NAME)
         rpc.serve(bus.broker, rebuild.CANCEL_REBUILD, rebuilds.cancel, queue=NAME)
