@@ -118,7 +118,7 @@ ACTIVITY = Stream(
     name="ACTIVITY",
     subjects=(subjects.ACTIVITY_ALL,),
     writers=("gateway", "credentials", "ingest", "telemetry"),
-    readers=("telemetry",),
+    readers=("telemetry", "gateway"),
     max_age=timedelta(days=90),  # a quarter, for whoever asks what happened
     max_bytes=4 * GIB,
     max_msg_size=64 * KIB,

@@ -74,6 +74,11 @@ def messages_of(organization: str) -> tuple[str, str]:
     return f"message.*.{organization}.*", f"message.*.{organization}.*.>"
 
 
+def all_messages_of(organization: str) -> str:
+    """The same in one filter."""
+    return f"message.*.{organization}.>"
+
+
 def messages_of_source(organization: str, source: str) -> str:
     return f"message.*.{organization}.{source}"
 
@@ -97,6 +102,11 @@ def activity(organization: str, kind: str) -> str:
     return f"activity.{organization}.{kind.replace('.', '-')}"
 
 
+def activity_of(organization: str) -> str:
+    """Filter for an organization's activity."""
+    return f"activity.{organization}.*"
+
+
 def deadletter(organization: str, source: str) -> str:
     return f"deadletter.{organization}.{source}"
 
@@ -115,6 +125,11 @@ def named_command(subject: str) -> tuple[str, str]:
 def alert(organization: str, id: str) -> str:
     """Subject of an alert."""
     return f"alert.{organization}.{id}"
+
+
+def alerts_of(organization: str) -> str:
+    """Filter for an organization's alerts."""
+    return f"alert.{organization}.*"
 
 
 def named_alert(subject: str) -> tuple[str, str]:

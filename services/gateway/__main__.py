@@ -10,7 +10,7 @@ from services.gateway.app import build
 from services.gateway.auth import Keys
 from services.gateway.decoder_choices import DecoderChoices
 from services.gateway.issuer_keys import IssuerKeys
-from services.gateway.live import Live
+from services.gateway.live.streams import Live
 from services.gateway.server import Listener
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import Gateway
@@ -27,6 +27,7 @@ async def run() -> None:
         choices = DecoderChoices(held.bus.client)
         held.task(choices.run(), "decoder choices")
         live = Live(held.bus, keys, settings, choices.choose)
+        held.task(live.run(), "live streams")
         gateway = Gateway(
             settings=settings, bus=held.bus, writer=writer, keys=keys, live=live, health=held.health
         )

@@ -16,6 +16,7 @@ from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import log, mark_failed, meter, span, traceparent
 from services.gateway import problems
 from services.gateway.access import template
+from services.gateway.handshake import as_get
 from services.gateway.settings import HEADERS_BYTES_MAX
 
 Scope = MutableMapping[str, Any]
@@ -51,7 +52,9 @@ class Edge:
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            scope, receive, send = as_get(scope, receive, send)
+        elif scope["type"] != "http":
             return
         exchange = _Exchange(scope, send)
         headers = {TRACEPARENT: value} if (value := _header(scope, b"traceparent")) else None
@@ -62,6 +65,9 @@ class Edge:
                 exchange.report(current)
 
     async def _handle(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
+        if scope.get("websocket") and scope["path"] != STREAM:
+            await exchange.refuse(Refused("route.unknown", f"the only WebSocket is {STREAM}"))
+            return
         if scope["path"] == STREAM:
             await self._app(scope, receive, exchange.send)  # has limits of its own
             return

@@ -8,19 +8,21 @@ from typing import Any
 import h11
 import uvicorn
 from pydantic_core import to_json
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from contracts.failures import Refused
 from services.gateway import problems
 from services.gateway.edge import Edge
-from services.gateway.live import Live
+from services.gateway.live.socket import HttpProtocol, WebSocketProtocol
+from services.gateway.live.streams import Live
 from services.gateway.settings import HEADERS_BYTES_MAX, GatewaySettings
 
 IDLE_S = 30  # a proxy's own idle time is longer: it must not meet a connection that is just being closed
 BACKLOG = 1024
+WEBSOCKET_BYTES_MAX = 1024  # of a message to us: there are none
+PING_S = 20.0  # a WebSocket whose other end is gone without a word is closed after twice this
 
 
-class ProblemProtocol(H11Protocol):
+class ProblemProtocol(HttpProtocol):
     """What is no HTTP gets a problem document, too."""
 
     def send_400_response(self, msg: str) -> None:
@@ -45,7 +47,11 @@ def _server(app: Edge, settings: GatewaySettings) -> uvicorn.Server:
         host=settings.http_host,
         port=settings.http_port,
         http=ProblemProtocol,
-        ws="none",
+        ws=WebSocketProtocol,
+        ws_max_size=WEBSOCKET_BYTES_MAX,
+        ws_per_message_deflate=False,  # for each reader anew: memory, and the CPU of what is else written once
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
         lifespan="off",
         log_config=None,
         log_level="warning",

@@ -16,7 +16,7 @@ from runtime.log_writer import LogWriter
 from runtime.rpc import call, follow
 from services.gateway.auth import Keys
 from services.gateway.ingests import Ingests
-from services.gateway.live import Live
+from services.gateway.live.streams import Live
 from services.gateway.metering import Metering
 from services.gateway.orders import Orders
 from services.gateway.settings import GatewaySettings

@@ -14,7 +14,7 @@ import httpx
 
 @dataclass(frozen=True)
 class Event:
-    id: int | None
+    id: int | str | None  # the sequence, or a place in several logs
     event: str
     data: dict[str, Any]
 
@@ -32,7 +32,8 @@ class Stream:
                 if not line:
                     if "data" in fields:
                         id = fields.get("id")
-                        return Event(int(id) if id else None, fields["event"], json.loads(fields["data"]))
+                        shown = int(id) if id and id.isdigit() else id
+                        return Event(shown, fields["event"], json.loads(fields["data"]))
                     continue
                 name, _, value = line.partition(": ")
                 fields[name] = value
@@ -46,7 +47,7 @@ class Stream:
 
 @asynccontextmanager
 async def opened(
-    client: httpx.AsyncClient, *, after: int | None = None, **query: str
+    client: httpx.AsyncClient, *, after: int | str | None = None, **query: str | list[str]
 ) -> AsyncIterator[Stream]:
     """A stream whose first bytes have come: what is sent from now on reaches it."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}

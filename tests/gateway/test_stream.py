@@ -21,7 +21,7 @@ from contracts.secrets_format import mint
 from deploy.local.nats import NatsServer
 from tests.gateway.peers import ALPHA, KEYS, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
-from tests.gateway.sse import Event, opened
+from tests.gateway.sse import Event, Stream, opened
 from tests.support.clients import platform_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
@@ -121,7 +121,7 @@ async def test_a_position_behind_the_logs_end_is_told_as_a_gap(alpha: httpx.Asyn
 @pytest.mark.parametrize("position", ["-1", "1.5", "x", "9" * 19, "١"])
 async def test_a_position_that_is_no_number_is_refused(alpha: httpx.AsyncClient, position: str) -> None:
     response = await alpha.get("/v1/stream", params={"last_event_id": position})
-    assert_problem(response, "request.invalid", "Last-Event-ID")
+    assert_problem(response, "cursor.invalid", "Last-Event-ID")
 
 
 async def test_head_of_a_stream_ends_at_once(alpha: httpx.AsyncClient) -> None:
@@ -160,7 +160,7 @@ async def test_a_revoked_key_ends_its_stream_at_once(
     ):
         began = time.monotonic()
         await publish_revocation(registry, "key_torevoke")
-        assert await stream.next() is None
+        await assert_ended(stream, "key")
         assert time.monotonic() - began < 1
         # the peer still says that the key holds, as a read side that lags would
         assert_problem(await client.get("/v1/telemetry"), "key.invalid")
@@ -168,6 +168,14 @@ async def test_a_revoked_key_ends_its_stream_at_once(
         event = await other.next()
         assert event is not None
         assert event.id == sequence
+
+
+async def assert_ended(stream: Stream, reason: str) -> None:
+    """The stream says why, and is over."""
+    last = await stream.next()
+    assert last is not None
+    assert (last.event, last.data["reason"]) == ("end", reason)
+    assert await stream.next() is None
 
 
 async def publish_revocation(registry: NatsClient, key: str) -> None:
@@ -187,6 +195,7 @@ async def test_a_stream_ends_after_its_time_and_says_when_to_come_back(
     ):
         text = (await response.aread()).decode()
     assert text.startswith("retry: ")
+    assert '"reason":"time"' in text
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off_and_holds_up_nobody(
@@ -226,7 +235,7 @@ async def test_nothing_is_missed_or_doubled_across_a_kill(
         sent.extend([await ingest(alpha, {"n": n}) for n in range(300)])
 
     async def read() -> None:
-        after: int | None = None
+        after: int | str | None = None
         async with httpx.AsyncClient(base_url=killed.url, headers=bearer(KEYS.alpha), timeout=10) as client:
             while len(got) < 300:
                 try:
@@ -263,7 +272,7 @@ async def test_sigterm_with_open_streams_takes_seconds(
     ):
         began = time.monotonic()
         service.process.signal(signal.SIGTERM)
-        assert await first.next() is None
-        assert await second.next() is None
+        await assert_ended(first, "stopping")
+        await assert_ended(second, "stopping")
         assert await asyncio.to_thread(service.process.wait, 10) == 0
         assert time.monotonic() - began < 5

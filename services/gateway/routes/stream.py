@@ -1,51 +1,74 @@
-"""Messages as they come."""
+"""What happens, as it happens: server-sent events, or a WebSocket by an upgrade of the same call."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.types import ASGIApp
 
-from services.gateway.live import Reader
-from services.gateway.parameters import Caller, Text
-from services.gateway.problems import FieldError, Invalid
+from services.gateway.live import position
+from services.gateway.live.logs import KINDS
+from services.gateway.live.reader import Reader
+from services.gateway.live.selection import selection
+from services.gateway.parameters import Caller, Text, Texts, texts
 from services.gateway.state import Backend
 
-SEQUENCE_DIGITS_MAX = 18
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would hold events back
+]
+Kinds = Annotated[
+    list[str] | None,
+    QueryParameter(
+        description=f"Of {', '.join(KINDS)}; given several times: each of them. `messages` where none"
+    ),
+]
+Topics = Annotated[
+    list[str] | None,
+    QueryParameter(
+        description="MQTT topic filter, with the organization's prefix or without; several times: any of them"
+    ),
 ]
 
 
 @get(
     "/v1/stream",
     media_type="text/event-stream",
-    opt={"answer": "text/event-stream", "failures": ("limit.reached", "log.unavailable")},
+    opt={"answer": "text/event-stream", "failures": ("limit.reached", "log.unavailable", "cursor.invalid")},
 )
 async def stream(
     gateway: Backend,
     caller: Caller,
     request: Request[Any, Any, Any],
-    device_id: Text = None,
+    kind: Kinds = None,
+    device_id: Texts = None,
+    metric: Texts = None,
+    topic: Topics = None,
+    integration_id: Texts = None,
     last_event_id: Text = None,
     last_event_id_header: Annotated[
         str | None, HeaderParameter(name="Last-Event-ID", description="Resume behind this event")
     ] = None,
 ) -> ASGIApp:
-    """Stream messages as they come. Server-sent events; the id is the message's sequence.
+    """Stream what happens, as it happens: messages, readings, presence, activity, alerts.
 
-    `Last-Event-ID` (or `last_event_id`) resumes without a gap; where the log no longer holds what follows,
-    an event `gap` says so. A stream ends after some minutes: clients resume by themselves.
-    """
-    after = _sequence(last_event_id_header or last_event_id)
-    reader = Reader(caller, request.user, after, device_id)
+    Server-sent events; with `Upgrade: websocket` the same as messages of a WebSocket, `{"id", "event", "data"}`.
+    The id is the message's sequence, or the place in several logs where several kinds are asked for.
+
+    `Last-Event-ID` (or `last_event_id`) resumes without a gap, at any replica; where a log no longer holds what
+    follows, an event `gap` says so. A stream ends after some minutes, with an event `end`: clients resume by
+    themselves."""
+    wanted = selection(
+        **texts(kinds=kind, device_id=device_id, metric=metric, topic=topic, integration_id=integration_id)
+    )
+    after = position.read(last_event_id_header or last_event_id, wanted.logs)
+    reader = Reader(caller, request.user, wanted, after)
     gateway.live.admit(reader)
     try:
-        start, gap = await gateway.live.start(reader)
+        gaps = await gateway.live.start(reader)
     except BaseException:
         gateway.live.leave(reader)
         raise
@@ -56,21 +79,11 @@ async def stream(
             if scope.get("head"):
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await gateway.live.run(reader, start, gap, receive, send)
+                await gateway.live.serve(reader, gaps, scope, receive, send)
         finally:
             gateway.live.leave(reader)
 
     return answer
-
-
-def _sequence(text: str | None) -> int | None:
-    if text is None or text == "":
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > SEQUENCE_DIGITS_MAX:
-        raise Invalid(
-            [FieldError(field="Last-Event-ID", detail="it is the `id` of an event: a whole number")]
-        )
-    return int(text)
 
 
 ROUTES = [stream]

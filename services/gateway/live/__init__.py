@@ -1,0 +1,1 @@
+"""GET /v1/stream: what happens in an organization, as it happens (decision 24)."""
