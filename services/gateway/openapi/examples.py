@@ -431,6 +431,7 @@ data: {"sequence":81723,"received_at":"2026-11-21T18:05:12.347Z","device_id":"bo
 "topic":"org_k3v9x2m7q4t8w1zb/devices/boiler-7/telemetry","integration_id":"hosted","qos":1,"retain":false,\
 "payload":"{\\"temperature\\": 64.8}","encoding":"utf-8","readings":[{"device_id":"boiler-7",\
 "timestamp":"2026-11-21T18:05:12.345Z","metrics":{"temperature":64.8},"units":{}}]}
+
 event: end
 data: {"reason":"time","detail":"a stream ends after some minutes: resume behind the last id","resume":true}
 
