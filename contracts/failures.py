@@ -190,6 +190,17 @@ CODES: dict[str, Meaning] = {
     "link.down": Meaning(502, "The integration is not connected"),
     "link.silent": Meaning(504, "No messages have come for longer than is usual"),
     "broker.dropping": Meaning(502, "The broker drops messages"),
+    # webhooks
+    "webhook.unreachable": Meaning(502, "The receiver cannot be reached"),
+    "webhook.timeout": Meaning(504, "The receiver did not answer in time"),
+    "webhook.insecure": Meaning(422, "This address takes https only"),
+    "webhook.redirected": Meaning(502, "The receiver redirects, which is not followed"),
+    "webhook.gone": Meaning(502, "The receiver wants no more"),
+    "webhook.refused": Meaning(502, "The receiver did not answer with 2xx"),
+    "webhook.not_http": Meaning(502, "What answered speaks no HTTP"),
+    "webhook.message_gone": Meaning(410, "The log holds it no longer"),
+    "webhook.of_subscription": Meaning(409, "The webhook belongs to a subscription"),
+    "webhook.paused": Meaning(409, "The webhook is paused"),
     # ourselves
     "service.unavailable": Meaning(503, "A service is not available at the moment"),
     "log.unavailable": Meaning(503, "The event log is not available at the moment"),

@@ -139,7 +139,7 @@ class IntegrationView(Model):
 
 
 class ReadSecret(Model):
-    """Ingest asks for a secret that an integration's event refers to."""
+    """Ingest asks for a secret that the event of an integration, or of a webhook, refers to."""
 
     organization: str
     integration: str

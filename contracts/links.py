@@ -68,12 +68,13 @@ LinkRequestT = TypeVar("LinkRequestT", bound=LinkRequest)
 
 @dataclass(frozen=True, slots=True)
 class LinkCall(Generic[LinkRequestT, AnswerT]):
-    """A call that only the owner of a link answers. Where nobody owns it: Unavailable("link.down"), at once."""
+    """A call that only the owner of a link answers. Where nobody owns it: Unavailable(`nobody`), at once."""
 
     verb: str
     request: type[LinkRequestT]
     answer: type[AnswerT]
     timeout_s: float = 5.0
+    nobody: str = "link.down"
 
     def at(self, organization: str, integration: str) -> Call[LinkRequestT, AnswerT]:
         """The call to this link. Raises Refused("not_found") for what is no id: it would be another subject."""
@@ -81,7 +82,7 @@ class LinkCall(Generic[LinkRequestT, AnswerT]):
             raise Refused("not_found")
         subject = subjects.link_call(organization, integration, self.verb)
         return Call(
-            subject, self.request, self.answer, self.timeout_s, nobody="link.down", label=f"link.{self.verb}"
+            subject, self.request, self.answer, self.timeout_s, nobody=self.nobody, label=f"link.{self.verb}"
         )
 
 

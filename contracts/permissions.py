@@ -48,6 +48,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "command.credentials.*",
             "query.credentials.*",
             "command.ingest.*",
+            "query.ingest.*",
             "link.*.*.*",
             "query.telemetry.*",
             "command.telemetry.*",
@@ -82,16 +83,18 @@ PLATFORM_USERS: dict[str, Permissions] = {
     ),
     "ingest": _service(
         "ingest",
-        # Only ingest opens connections to brokers, so only it may ask for the secrets of integrations.
+        # Only ingest opens connections to brokers and receivers, so only it may ask for the secrets of both.
         publish=(
             "message.>",
             "device-command.*.*",
+            "delivery.*.*.*",
             "activity.*.*",
             "$KV.LEASES.>",
             "$KV.REPLICAS.*",
             "secret.credentials.*",
+            "command.credentials.pause-webhook",
         ),
-        subscribe=("command.ingest.*", "link.*.*.*"),
+        subscribe=("command.ingest.*", "query.ingest.*", "link.*.*.*"),
         responses=256,  # steps of a connection test: a dozen, and one for each of up to 100 filters
     ),
     "telemetry": _service(

@@ -118,7 +118,7 @@ ACTIVITY = Stream(
     name="ACTIVITY",
     subjects=(subjects.ACTIVITY_ALL,),
     writers=("gateway", "credentials", "ingest", "telemetry"),
-    readers=("telemetry", "gateway"),
+    readers=("telemetry", "gateway", "ingest"),
     max_age=timedelta(days=90),  # a quarter, for whoever asks what happened
     max_bytes=4 * GIB,
     max_msg_size=64 * KIB,
@@ -152,6 +152,17 @@ ALERTS = Stream(
     max_age=timedelta(days=400),  # a year and a month, to compare with the year before
     max_bytes=2 * GIB,
     max_msg_size=64 * KIB,
+)
+
+DELIVERIES = Stream(
+    name="DELIVERIES",
+    subjects=(subjects.DELIVERIES_ALL,),
+    writers=("ingest",),
+    readers=("ingest",),
+    max_age=timedelta(days=30),  # what waits for longer, the logs hold no more either
+    max_bytes=4 * GIB,
+    max_msg_size=64 * KIB,  # references to a hundred messages take some 2 KiB
+    max_msgs_per_subject=1,
 )
 
 SECRETS_BUCKET = "SECRETS"
@@ -206,6 +217,7 @@ STREAMS: tuple[Stream, ...] = (
     DEADLETTERS,
     COMMANDS,
     ALERTS,
+    DELIVERIES,
     SECRETS,
     IDEMPOTENCY,
     LEASES,

@@ -16,6 +16,7 @@ EntityKind = Literal[
     "metric",
     "device",
     "alert-rule",
+    "webhook",
 ]
 REGISTRY_ALL = "registry.>"
 MESSAGES_ALL = "message.>"
@@ -24,6 +25,7 @@ ACTIVITY_ALL = "activity.>"
 DEADLETTERS_ALL = "deadletter.>"
 COMMANDS_ALL = "device-command.>"
 ALERTS_ALL = "alert.>"
+DELIVERIES_ALL = "delivery.>"
 
 HOSTED, HTTP = "hosted", "http"  # sources that are no integration id
 PARTITIONS = 8  # fixed: changing it would move devices between partitions of a log that is kept for weeks
@@ -136,6 +138,16 @@ def named_alert(subject: str) -> tuple[str, str]:
     """Organization and id of the alert that this is the subject of."""
     _, organization, id = subject.split(".")
     return organization, id
+
+
+def delivery(organization: str, webhook: str, slot: str) -> str:
+    """One of a webhook's slots for calls, or what is kept of the webhook itself."""
+    return f"delivery.{organization}.{webhook}.{slot}"
+
+
+def deliveries_of(organization: str, webhook: str) -> str:
+    """Filter for all that is kept of a webhook's calls."""
+    return delivery(organization, webhook, "*")
 
 
 def hosted_answers() -> str:

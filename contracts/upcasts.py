@@ -49,6 +49,14 @@ from contracts.organizations import (
     OrganizationDeleted,
 )
 from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
+from contracts.webhooks import (
+    WebhookChanged,
+    WebhookCreated,
+    WebhookDeleted,
+    WebhookPaused,
+    WebhookResumed,
+    WebhookSecretRotated,
+)
 
 _LATEST: tuple[type[Event], ...] = (
     ActivityRecorded,
@@ -96,6 +104,12 @@ _LATEST: tuple[type[Event], ...] = (
     RedecodeEnded,
     RedecodeOrdered,
     RetryOrdered,
+    WebhookChanged,
+    WebhookCreated,
+    WebhookDeleted,
+    WebhookPaused,
+    WebhookResumed,
+    WebhookSecretRotated,
 )
 
 EVENTS: Mapping[str, type[Event]] = {event.versioned_type(): event for event in _LATEST}

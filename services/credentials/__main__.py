@@ -60,7 +60,7 @@ from services.credentials.relayed import Relayed
 from services.credentials.retained import Retained
 from services.credentials.rotation import Place, RotationHandlers, Rotator
 from services.credentials.sealing import Sealing
-from services.credentials.serving import NAME, serve_calls, serve_limits
+from services.credentials.serving import NAME, serve_calls, serve_limits, serve_webhooks
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
 from services.credentials.subscription_handlers import SubscriptionHandlers
@@ -70,6 +70,7 @@ from services.credentials.user_jwt import Signer
 from services.credentials.vault import Vault, context_of_secret
 from services.credentials.violations import Violations
 from services.credentials.watch import Watch
+from services.credentials.webhook_handlers import WebhookHandlers
 
 
 async def run() -> None:
@@ -91,6 +92,7 @@ async def run() -> None:
         who = Authentication(directory, hashing, settings.admin_key, last_use)
         mosquitto = follower(directory, activity) if settings.hosted_broker == "mosquitto" else None
         hosted: HostedBroker = mosquitto or AskingBroker()
+        queries = Queries(directory, last_use)
         serve_calls(
             service,
             Handlers(commands, registry, hashing),
@@ -103,11 +105,12 @@ async def run() -> None:
             RedecodeHandlers(commands, registry),
             MetricHandlers(commands, registry),
             DeviceHandlers(commands, registry),
-            Queries(directory, last_use),
+            queries,
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),
             hosted,
         )
+        serve_webhooks(service, WebhookHandlers(commands, registry, vault), queries)
         sealed = (
             Place(Bucket(client, SECRETS_BUCKET), context_of_secret),
             Place(Bucket(client, IDEMPOTENCY_BUCKET), context_of_plan),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from contracts.activity import ActivityRecorded
 from contracts.certificates import CredentialCertificateBound
@@ -29,6 +30,7 @@ from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.metrics import MetricCleared, MetricDescribed
 from contracts.organizations import ApiKeyIssued, OrganizationCreated
 from contracts.subjects import Entity
+from contracts.webhooks import WebhookChanged, WebhookCreated, WebhookPaused, WebhookSecretRotated
 from runtime.activity import ActivityLog
 from services.credentials import broker_facts
 
@@ -47,7 +49,7 @@ class Announcer:
             self._activity.note(entity.organization, event, recorded.actor, id=recorded.id, at=recorded.time)
 
 
-def announcement(entity: Entity, event: Event) -> ActivityRecorded:
+def announcement(entity: Entity, event: Event) -> ActivityRecorded:  # noqa: C901 — a case for each
     """The activity entry of an event of the registry."""
     summary = ""
     device: str | None = None
@@ -76,6 +78,8 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:
             device, (summary, details) = event.device_id, _device(event)
         case MetricDescribed(name=name):
             summary, details = name, event.model_dump(exclude={"name"}, exclude_none=True)
+        case WebhookCreated() | WebhookChanged() | WebhookSecretRotated() | WebhookPaused():
+            summary, details = _webhook(event)
         case _:
             pass
     return ActivityRecorded(
@@ -108,3 +112,16 @@ def _integration(
     if settings.tls is None or settings.tls.verify:
         return event.name, details
     return f"{event.name}: {broker_facts.UNVERIFIED}", {**details, "verify": False}
+
+
+def _webhook(
+    event: WebhookCreated | WebhookChanged | WebhookSecretRotated | WebhookPaused,
+) -> tuple[str, dict[str, Any]]:
+    match event:
+        case WebhookSecretRotated(previous_until=until):
+            return "", {"previous_until": until.isoformat() if until is not None else None}
+        case WebhookPaused(reason=reason, detail=detail):
+            return detail, {"reason": reason}
+        case _:
+            settings = event.settings
+            return settings.name, {"host": urlsplit(settings.url).hostname, "events": list(settings.events)}

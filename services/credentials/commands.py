@@ -30,10 +30,10 @@ class Draft(Generic[AnswerT]):
 
 
 Decide = Callable[[datetime], Awaitable[Draft[AnswerT]]]
-Prepare = Callable[[tuple[Append, ...]], Awaitable[None]]
+Prepare = Callable[[Plan], Awaitable[None]]
 
 
-async def _nothing(_: tuple[Append, ...]) -> None:
+async def _nothing(_: Plan) -> None:
     """Most events need nothing beside them."""
 
 
@@ -50,14 +50,14 @@ class Commands:
         decide: Decide[AnswerT],
         prepare: Prepare = _nothing,
     ) -> AnswerT:
-        """`prepare` stores what the events refer to; it may be called again with the same events."""
+        """`prepare` stores what the events refer to; it may be called again with the same plan."""
         command = self._plans.command_hash(request)
         plan = await self._plans.find(call.subject, request) if command else None
         for attempt in range(1, ATTEMPTS + 1):
             if plan is None:
                 plan = await self._plan(call, request, decide)
             try:
-                await prepare(plan.appends)
+                await prepare(plan)
                 sequence = await self._append(plan, Cause(request.actor, SOURCE, command))
             except Refused as refused:
                 if refused.code != "conflict":

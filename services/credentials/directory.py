@@ -34,6 +34,7 @@ from services.credentials.state import (
     Organization,
     Redecode,
     StateT,
+    Webhook,
     evolve,
 )
 
@@ -113,6 +114,7 @@ class Directory:
         self.redecodes = Table(Redecode())
         self.metrics = Table(Metric())
         self.devices = Table(Device())
+        self.webhooks = Table(Webhook())
         self.hosted = Table(HostedIntegration())  # by organization: the id `hosted` is everybody's
         # kinds of which nothing is noted but what they are
         self._plain: dict[str, Table[Any]] = {
@@ -121,6 +123,7 @@ class Directory:
             "redecode": self.redecodes,
             "metric": self.metrics,
             "device": self.devices,
+            "webhook": self.webhooks,
         }
         self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}

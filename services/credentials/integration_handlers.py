@@ -28,10 +28,11 @@ from contracts.integrations import (
     Secret,
 )
 from runtime.event_log import Append
-from services.credentials import integration_decider, views
+from services.credentials import holders, integration_decider, views
 from services.credentials.commands import Commands, Draft, Prepare
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
+from services.credentials.plans import Plan
 from services.credentials.state import HostedIntegration, Integration, evolve
 from services.credentials.vault import Vault, new_references
 
@@ -133,7 +134,7 @@ class IntegrationHandlers:
         return answer
 
     async def read_secret(self, request: ReadSecret) -> Secret:
-        """Only what the integration holds now; ingest may have heard of it before this replica did."""
+        """Only what its holder holds now; ingest may have heard of it before this replica did."""
         if not self._holds(request):
             await self._registry.directory.catch_up()
         if not self._holds(request):
@@ -141,16 +142,14 @@ class IntegrationHandlers:
         return Secret(value=await self._vault.read(request.reference))
 
     def _holds(self, request: ReadSecret) -> bool:
-        entry = self._table.get(request.organization, request.integration)
-        return (
-            entry is not None
-            and self._registry.directory.active(request.organization)
-            and (request.field, request.reference) in entry.state.secrets
+        directory, organization = self._registry.directory, request.organization
+        return directory.active(organization) and holders.holds(
+            directory, organization, request.integration, request.field, request.reference
         )
 
     def _store(self, secrets: Mapping[str, SecretStr]) -> Prepare:
-        async def store(appends: tuple[Append, ...]) -> None:
-            for append in appends:
+        async def store(plan: Plan) -> None:
+            for append in plan.appends:
                 assert isinstance(append.event, IntegrationCreated | IntegrationChanged)
                 for field, value in secrets.items():
                     await self._vault.put(append.event.secrets[field], value)

@@ -9,6 +9,7 @@ from contracts.failures import Unavailable
 from contracts.integrations import IntegrationDeleted
 from contracts.organizations import OrganizationDeleted
 from contracts.subjects import Entity
+from contracts.webhooks import WebhookDeleted
 from runtime.observe import log
 from services.credentials.directory import Directory
 from services.credentials.vault import Vault
@@ -22,7 +23,7 @@ async def tidy(vault: Vault, directory: Directory) -> None:
     ended = asyncio.Event()
 
     def listen(_: Entity, recorded: Recorded) -> None:
-        if isinstance(recorded.event, IntegrationDeleted | OrganizationDeleted):
+        if isinstance(recorded.event, IntegrationDeleted | OrganizationDeleted | WebhookDeleted):
             ended.set()
 
     directory.listen(listen)

@@ -12,6 +12,7 @@ from contracts.credentials import AclAnswer, CheckAcl, CredentialView, GetCreden
 from contracts.failures import Refused
 from contracts.integrations import HOSTED, GetIntegration, IntegrationView
 from contracts.organizations import ApiKeyView, GetApiKey, GetOrganization, List, OrganizationView
+from contracts.webhooks import GetWebhook, WebhookView
 from services.credentials import acl_check, views
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
@@ -28,7 +29,7 @@ from services.credentials.views import standing
 
 LIMIT_MAX = 1000
 PAGE_BYTES_MAX = 512 * 1024  # an answer is one NATS message: at most 1 MiB
-ViewT = TypeVar("ViewT", OrganizationView, ApiKeyView, CredentialView, IntegrationView)
+ViewT = TypeVar("ViewT", OrganizationView, ApiKeyView, CredentialView, IntegrationView, WebhookView)
 
 
 class Queries:
@@ -112,6 +113,22 @@ class Queries:
         if entry.state.status == "ended":
             raise Refused("not_found")
         return _integration(entry)
+
+    async def webhooks(self, request: List) -> Page[WebhookView]:
+        start, now = _position(request), datetime.now(UTC)
+        later = self._directory.webhooks.after(request.organization, start)
+        found = [
+            (entry.first, views.webhook_view(entry.id, entry.created_at, entry.state, now))
+            for entry in later
+            if entry.state.status == "active"
+        ]
+        return _page(request, found)
+
+    async def webhook(self, request: GetWebhook) -> WebhookView:
+        entry = await self._find(self._directory.webhooks, request.organization, request.id)
+        if entry.state.status == "ended":
+            raise Refused("not_found")
+        return views.webhook_view(entry.id, entry.created_at, entry.state, datetime.now(UTC))
 
     def _hosted(self, owner: Entry[Organization]) -> IntegrationView:
         entry = self._directory.hosted.get(owner.id, owner.id)

@@ -9,6 +9,16 @@ from contracts.devices import DESCRIBE_DEVICE, FORGET_DEVICE
 from contracts.metrics import CLEAR_METRIC, DESCRIBE_METRIC
 from contracts.redecode import END_REDECODE, ORDER_REDECODE, ORDER_RETRY
 from contracts.subscriptions import ADD_SUBSCRIPTION, REMOVE_SUBSCRIPTION
+from contracts.webhooks import (
+    CHANGE_WEBHOOK,
+    CREATE_WEBHOOK,
+    DELETE_WEBHOOK,
+    GET_WEBHOOK,
+    LIST_WEBHOOKS,
+    PAUSE_WEBHOOK,
+    RESUME_WEBHOOK,
+    ROTATE_WEBHOOK,
+)
 from runtime import rpc
 from runtime.service import Service
 from services.credentials.admin_key import AdminKeyHandlers
@@ -27,6 +37,7 @@ from services.credentials.metric_handlers import MetricHandlers
 from services.credentials.queries import Queries
 from services.credentials.redecode_handlers import RedecodeHandlers
 from services.credentials.subscription_handlers import SubscriptionHandlers
+from services.credentials.webhook_handlers import WebhookHandlers
 
 NAME = "credentials"
 
@@ -99,3 +110,15 @@ def serve_limits(service: Service, limits: LimitHandlers, who: Authentication) -
     rpc.serve(broker, limit_calls.CHANGE_ORGANIZATION_LIMITS, limits.change_organization, queue=NAME)
     rpc.serve(broker, limit_calls.CHANGE_CREDENTIAL_LIMITS, limits.change_credential, queue=NAME)
     rpc.serve(broker, limit_calls.GET_LIMITS, limits.get, queue=NAME)
+
+
+def serve_webhooks(service: Service, webhook: WebhookHandlers, queries: Queries) -> None:
+    broker = service.bus.broker
+    rpc.serve(broker, CREATE_WEBHOOK, webhook.create, queue=NAME)
+    rpc.serve(broker, CHANGE_WEBHOOK, webhook.change, queue=NAME)
+    rpc.serve(broker, ROTATE_WEBHOOK, webhook.rotate, queue=NAME)
+    rpc.serve(broker, PAUSE_WEBHOOK, webhook.pause, queue=NAME)
+    rpc.serve(broker, RESUME_WEBHOOK, webhook.resume, queue=NAME)
+    rpc.serve(broker, DELETE_WEBHOOK, webhook.delete, queue=NAME)
+    rpc.serve(broker, LIST_WEBHOOKS, queries.webhooks, queue=NAME)
+    rpc.serve(broker, GET_WEBHOOK, queries.webhook, queue=NAME)

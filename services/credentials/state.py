@@ -40,6 +40,16 @@ from contracts.organizations import (
     Scope,
 )
 from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
+from contracts.webhooks import (
+    PauseReason,
+    WebhookChanged,
+    WebhookCreated,
+    WebhookDeleted,
+    WebhookPaused,
+    WebhookResumed,
+    WebhookSecretRotated,
+    WebhookSettings,
+)
 
 Status = Literal["absent", "active", "ended"]
 STANDARD = DecoderChoice()
@@ -151,6 +161,18 @@ class Device:
     said: bytes | None = None  # the event, as the log has it: an object would be three times as large
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    status: Status = "absent"
+    settings: WebhookSettings | None = None
+    headers: tuple[str, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()  # field, reference
+    subscription: str | None = None
+    previous_until: datetime | None = None
+    paused: PauseReason | None = None
+    paused_detail: str = ""
+
+
 State = (
     Organization
     | ApiKey
@@ -161,6 +183,7 @@ State = (
     | Redecode
     | Metric
     | Device
+    | Webhook
 )
 StateT = TypeVar(
     "StateT",
@@ -173,10 +196,11 @@ StateT = TypeVar(
     Redecode,
     Metric,
     Device,
+    Webhook,
 )
 
 
-def evolve(state: StateT, event: Event) -> StateT:
+def evolve(state: StateT, event: Event) -> StateT:  # noqa: C901 — a case for each kind
     """The state after the event; an event that means nothing to it changes nothing."""
     match state, event:
         case Organization(), OrganizationCreated(name=name):
@@ -201,6 +225,29 @@ def evolve(state: StateT, event: Event) -> StateT:
             return replace(state, status="ended")
         case Credential(), _:
             return _credential(state, event)
+        case Webhook(), _:
+            return _webhook(state, event)
+        case _:
+            return state
+
+
+def _webhook(state: Webhook, event: Event) -> Webhook:
+    match event:
+        case WebhookCreated():
+            secrets = tuple(sorted(event.secrets.items()))
+            return Webhook("active", event.settings, event.headers, secrets, event.subscription)
+        case WebhookChanged():
+            secrets = tuple(sorted(event.secrets.items()))
+            return replace(state, settings=event.settings, headers=event.headers, secrets=secrets)
+        case WebhookSecretRotated(previous_until=until):
+            secrets = tuple(sorted(event.secrets.items()))
+            return replace(state, secrets=secrets, previous_until=until)
+        case WebhookPaused(reason=reason, detail=detail):
+            return replace(state, paused=reason, paused_detail=detail)
+        case WebhookResumed():
+            return replace(state, paused=None, paused_detail="")
+        case WebhookDeleted():
+            return replace(state, status="ended", secrets=())
         case _:
             return state
 

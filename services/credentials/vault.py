@@ -1,4 +1,4 @@
-"""Secrets of integrations: ciphertext in the bucket SECRETS, under the reference that an event carries.
+"""Secrets of integrations and webhooks: ciphertext in the bucket SECRETS, under the reference that an event carries.
 
 What is deleted here is gone: the log never held it.
 """
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from contracts.failures import Refused, Unprocessable
 from runtime.kv import Bucket
 from runtime.observe import log
+from services.credentials import holders
 from services.credentials.directory import Directory
 from services.credentials.sealing import Sealing
 
@@ -56,14 +57,14 @@ class Vault:
             await self._bucket.delete(reference)
 
     async def sweep(self, directory: Directory, prefix: str = "") -> int:
-        """Erases what no integration holds any more (its deleter may have been killed); says how many."""
+        """Erases what nothing holds any more (its deleter may have been killed); says how many."""
         erased = 0
         for reference in await self._bucket.keys(prefix):
             organization, entity, field, _ = context_of_secret(reference)
-            held = directory.integrations.get(organization, entity)
             owner = directory.organizations.by_id.get(organization)
-            ended = "ended" in {entry.state.status for entry in (owner, held) if entry is not None}
-            if not ended and held is not None and dict(held.state.secrets).get(field) == reference:
+            ended = owner is not None and owner.state.status == "ended"
+            ended = ended or holders.has_ended(directory, organization, entity)
+            if not ended and holders.holds(directory, organization, entity, field, reference):
                 continue
             value = await self._bucket.get(reference)
             if value is not None and (ended or datetime.now(UTC) - value.written > ORPHAN_AGE):

@@ -9,10 +9,18 @@ from contracts.broker_topics import TopicFilter, default_topics
 from contracts.credentials import CertificateView, CredentialView, SecretView
 from contracts.integrations import HOSTED, IntegrationView
 from contracts.organizations import ApiKeyView, OrganizationView
+from contracts.webhooks import WebhookView
 from services.credentials import broker_facts
 from services.credentials.directory import Entry
 from services.credentials.last_use import LastUse
-from services.credentials.state import ApiKey, Credential, HostedIntegration, Integration, Organization
+from services.credentials.state import (
+    ApiKey,
+    Credential,
+    HostedIntegration,
+    Integration,
+    Organization,
+    Webhook,
+)
 
 
 def organization_view(entry: Entry[Organization]) -> OrganizationView:
@@ -100,6 +108,21 @@ def hosted_view(organization: Entry[Organization], state: HostedIntegration) -> 
         decoder=state.decoder,
         topics=(TopicFilter(filter=f"{organization.id}/devices/#"),),
         created_at=organization.created_at,
+    )
+
+
+def webhook_view(id: str, created_at: datetime, state: Webhook, now: datetime) -> WebhookView:
+    assert state.settings is not None
+    until = state.previous_until
+    return WebhookView(
+        id=id,
+        **state.settings.model_dump(),
+        headers=state.headers,
+        subscription=state.subscription,
+        created_at=created_at,
+        previous_secret_until=until if until is not None and until > now else None,
+        paused=state.paused,
+        paused_detail=state.paused_detail,
     )
 
 

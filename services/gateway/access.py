@@ -91,6 +91,18 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/dead-letters/discard"): ("manage_integrations",),
     ("DELETE", "/v1/dead-letters/{id}"): ("manage_integrations",),
     ("GET", "/v1/stream"): ("read",),
+    ("POST", "/v1/webhooks"): ("manage_integrations",),
+    ("GET", "/v1/webhooks"): ("read", "manage_integrations"),
+    ("GET", "/v1/webhooks/{id}"): ("read", "manage_integrations"),
+    ("PATCH", "/v1/webhooks/{id}"): ("manage_integrations",),
+    ("DELETE", "/v1/webhooks/{id}"): ("manage_integrations",),
+    ("POST", "/v1/webhooks/{id}/rotate"): ("manage_integrations",),
+    ("POST", "/v1/webhooks/{id}/pause"): ("manage_integrations",),
+    ("POST", "/v1/webhooks/{id}/resume"): ("manage_integrations",),
+    ("POST", "/v1/webhooks/{id}/test"): ("manage_integrations",),
+    ("GET", "/v1/webhooks/{id}/deliveries"): ("read", "manage_integrations"),
+    ("POST", "/v1/webhooks/{id}/deliveries/{delivery}/retry"): ("manage_integrations",),
+    ("POST", "/v1/webhooks/{id}/deliveries/retry"): ("manage_integrations",),
 }
 
 PUBLIC: frozenset[tuple[str, str]] = frozenset(

@@ -46,6 +46,7 @@ from services.gateway.routes import (
     stream,
     subscriptions,
     telemetry,
+    webhooks,
 )
 from services.gateway.settings import BODY_BYTES_MAX
 from services.gateway.state import Gateway
@@ -75,6 +76,7 @@ RESOURCES = (
     redecode,
     commands,
     stream,
+    webhooks,
 )
 
 

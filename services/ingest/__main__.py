@@ -15,6 +15,13 @@ from contracts.publishing import (
     PUBLISH_TO_LINK,
 )
 from contracts.streams import MESSAGES
+from contracts.webhook_deliveries import (
+    CHECK_WEBHOOK_URL,
+    GET_WEBHOOK_STATE,
+    LIST_DELIVERIES,
+    RETRY_DELIVERIES,
+    TEST_WEBHOOK,
+)
 from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
@@ -35,6 +42,11 @@ from services.ingest.publish_hosted import HostedConnection
 from services.ingest.replicas import Replicas
 from services.ingest.routing import Routing
 from services.ingest.settings import Settings
+from services.ingest.webhooks.answers import WebhookAnswers
+from services.ingest.webhooks.http import Client
+from services.ingest.webhooks.manager import WebhookManager
+from services.ingest.webhooks.parts import Parts, Rules
+from services.ingest.webhooks.schedule import parsed
 
 NAME = "ingest"
 
@@ -100,8 +112,38 @@ async def run() -> None:
         rpc.serve(service.bus.broker, PUBLISH_BATCH, publisher.publish_batch, queue=NAME)
         routing.serve(PUBLISH_TO_LINK, publisher.publish)
         routing.serve(PUBLISH_BATCH_TO_LINK, publisher.publish_batch)
+        serve_webhooks(service, settings, network, activity, ownership, routing)
         await service.bus.broker.start()
         await service.run()
+
+
+def serve_webhooks(
+    service: Service,
+    settings: Settings,
+    network: Network,
+    activity: ActivityLog,
+    ownership: Ownership,
+    routing: Routing,
+) -> None:
+    """Calls to tenants' own addresses, each webhook by the one replica that owns it."""
+    rules = Rules(
+        parsed(settings.webhook_schedule),
+        settings.webhook_pause_after_s,
+        settings.webhook_probe_s,
+        settings.webhook_calls_per_s,
+    )
+    client = Client(network, settings.webhook_timeout_s, settings.webhook_ca_file)
+    parts = Parts(service.bus, client, activity, rules)
+    manager = WebhookManager(parts, ownership, routing)
+    service.task(manager.run(), "webhooks")
+    service.health.add("webhooks", lambda: None if manager.ready else "the registry is being read")
+    answers = WebhookAnswers(parts, manager)
+    broker = service.bus.broker
+    rpc.serve(broker, CHECK_WEBHOOK_URL, answers.check, queue=NAME)
+    rpc.serve(broker, GET_WEBHOOK_STATE, answers.state, queue=NAME)
+    rpc.serve(broker, LIST_DELIVERIES, answers.deliveries, queue=NAME)
+    rpc.serve(broker, TEST_WEBHOOK, answers.test, queue=NAME)
+    routing.serve(RETRY_DELIVERIES, answers.retry)
 
 
 async def open_devices(service: Service, settings: Settings, qos0: HostedQos0) -> None:

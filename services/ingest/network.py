@@ -52,6 +52,10 @@ class Network:
             what = "it" if address == host else f"{host} is {address}, which"
             raise Refused("address.forbidden", f"{what} is {why}", field="settings.host")
 
+    def operators_own(self, addresses: list[str]) -> bool:
+        """Whether all lie in networks that the operator allows beside the public internet."""
+        return self._policy.operators_own(addresses)
+
     async def connect(self, addresses: list[str], port: int) -> socket.socket:
         """A connected socket to the first address that takes it, in the resolver's order.
 

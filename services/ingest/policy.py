@@ -63,6 +63,10 @@ class Policy:
                 return text, why
         return None
 
+    def operators_own(self, addresses: Iterable[str]) -> bool:
+        """Whether all of them lie in networks that the operator allows."""
+        return all(_within(ip_address(text.partition("%")[0]), self.allowed) for text in addresses)
+
 
 ANYTHING = Policy(networks("0.0.0.0/0", "::/0"))
 """For addresses that the operator gave, and no tenant."""

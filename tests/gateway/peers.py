@@ -31,6 +31,8 @@ from contracts import (
     series,
     subscriptions,
     telemetry,
+    webhook_deliveries,
+    webhooks,
 )
 from contracts.broker_settings import broker_settings
 from contracts.broker_topics import TopicFilter
@@ -108,13 +110,13 @@ class Peers:
         rpc.serve(self.buses[service].broker, what, handle, queue=service)
 
     def serve_all(self) -> None:
-        for what, answer in _CREDENTIALS.items():
+        for what, answer in (_CREDENTIALS | _WEBHOOKS).items():
             self._serve("credentials", what, answer)
         self._serve("credentials", organizations.AUTHENTICATE, self._authenticate)
         self._serve("credentials", credentials.AUTHENTICATE_DEVICE, _authenticate_device)
         for what, answer in _TELEMETRY.items():
             self._serve("telemetry", what, answer)
-        for what, answer in (_INGEST | _LINKS).items():
+        for what, answer in (_INGEST | _LINKS | _CALLS_TO_WEBHOOKS).items():
             self._serve("ingest", what, answer)
         self._serve_connection_tests()
 
@@ -449,6 +451,50 @@ def _rebuild(_: Any) -> rebuild.Rebuild:
     )
 
 
+def _webhook(request: Any) -> webhooks.WebhookView:
+    _own(request, "whk_1")
+    return webhooks.WebhookView(
+        id="whk_1", name="ops", url="https://hooks.example", events=("link.*",), created_at=NOW
+    )
+
+
+def _new_webhook(request: Any) -> webhooks.WebhookWithSecret:
+    settings = request.settings.model_dump()
+    return webhooks.WebhookWithSecret(
+        id="whk_1", **settings, headers=tuple(request.headers), created_at=NOW, secret="whsec_c2VjcmV0"
+    )
+
+
+def _with_secret(request: Any) -> webhooks.WebhookWithSecret:
+    return webhooks.WebhookWithSecret(**_webhook(request).model_dump(), secret="whsec_c2VjcmV0")
+
+
+def _webhook_deleted(request: Any) -> Nothing:
+    _webhook(request)
+    return Nothing()
+
+
+_WEBHOOKS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    webhooks.CREATE_WEBHOOK: _new_webhook,
+    webhooks.CHANGE_WEBHOOK: _webhook,
+    webhooks.ROTATE_WEBHOOK: _with_secret,
+    webhooks.PAUSE_WEBHOOK: _webhook,
+    webhooks.RESUME_WEBHOOK: _webhook,
+    webhooks.DELETE_WEBHOOK: _webhook_deleted,
+    webhooks.GET_WEBHOOK: _webhook,
+    webhooks.LIST_WEBHOOKS: _empty(Page[webhooks.WebhookView]),
+}
+_CALLS_TO_WEBHOOKS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    webhook_deliveries.CHECK_WEBHOOK_URL: lambda _: Nothing(),
+    webhook_deliveries.GET_WEBHOOK_STATE: lambda _: webhook_deliveries.WebhookState(state="healthy"),
+    webhook_deliveries.LIST_DELIVERIES: _empty(Page[webhook_deliveries.WebhookDelivery]),
+    webhook_deliveries.TEST_WEBHOOK: lambda _: webhook_deliveries.WebhookTested(
+        ok=True, url="https://hooks.example", headers={}, body="{}", duration_ms=2.0, status=200
+    ),
+    webhook_deliveries.RETRY_DELIVERIES.at(ALPHA, "whk_1"): lambda _: webhook_deliveries.DeliveriesRetried(
+        retried=1
+    ),
+}
 _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     metrics.DESCRIBE_METRIC: lambda request: metrics.MetricDescription(
         **request.model_dump(include=set(metrics.MetricDescription.model_fields))

@@ -39,6 +39,7 @@ TAGS = {
     "redecode": "History, decoded again with another decoder.",
     "activity": "What happened.",
     "stream": "Messages as they come.",
+    "webhooks": "Addresses of your own that are told what happens.",
 }
 LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 SECURITY_SCHEMES = {

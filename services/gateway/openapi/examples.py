@@ -10,6 +10,7 @@ from services.gateway.openapi.decoder_examples import DECODER_EXAMPLES
 from services.gateway.openapi.device_examples import DEVICE_EXAMPLES
 from services.gateway.openapi.link_examples import LINK_STATUS
 from services.gateway.openapi.redecode_examples import REDECODE_EXAMPLES
+from services.gateway.openapi.webhook_examples import WEBHOOK_EXAMPLES
 
 _ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
 _CREATED = "2026-11-21T18:00:00Z"
@@ -421,6 +422,7 @@ EXAMPLES: dict[str, Any] = {
     **DECODER_EXAMPLES,
     **DEVICE_EXAMPLES,
     **REDECODE_EXAMPLES,
+    **WEBHOOK_EXAMPLES,
 }
 
 STREAM = """retry: 1200

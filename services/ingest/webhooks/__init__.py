@@ -1,0 +1,1 @@
+"""Webhooks: what the logs say, sent to tenants' own addresses."""

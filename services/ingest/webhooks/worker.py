@@ -1,0 +1,234 @@
+"""One webhook, while this process owns it: reads the logs, plans calls, makes them, keeps what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from contracts.failures import Failure, Unavailable
+from contracts.webhook_deliveries import DeliveryRecord, Place, Source
+from runtime.jetstream import ApiError
+from runtime.observe import log
+from services.ingest.claim import Claim
+from services.ingest.webhooks import store as stores
+from services.ingest.webhooks.attempts import Attempts
+from services.ingest.webhooks.feed import Opened, open_feed
+from services.ingest.webhooks.health import Health
+from services.ingest.webhooks.parts import Parts
+from services.ingest.webhooks.planning import planned
+from services.ingest.webhooks.queue import Queue
+from services.ingest.webhooks.reading import Found, item
+from services.ingest.webhooks.store import STATE, Lost, Store
+from services.ingest.webhooks.wanted import Wanted, sources
+
+_log = log(part="webhooks")
+LOOKED_AT_MAX = 100  # messages looked at in one go: as many as a call may carry
+AGAIN_S = 1.0
+LEFT_OPEN_S = 10.0  # a webhook whose calls do not go keeps no reader of the log for longer
+KEEP_S = 2.0
+RENEW_S = 86_400.0  # the claim and what is kept grow old with their logs, after 30 days
+SETTLE_S = 5.0
+
+
+class Worker:
+    """`run` while it is ours; `change` whenever the registry says something new of it."""
+
+    def __init__(self, parts: Parts, wanted: Wanted) -> None:
+        self._parts, self.wanted = parts, wanted
+        self._changed = asyncio.Event()
+        self.attempts: Attempts | None = None
+
+    def change(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self._changed.set()
+
+    async def run(self, claim: Claim) -> None:
+        """Until cancelled, or another owner has written."""
+        key = self.wanted.key
+        kept = await self._kept()
+        health = Health(kept.standing, partial(self._parts.note, key))
+        store = Store(self._parts.bus.client, key, kept.sequences)
+        attempts = Attempts(self._parts, lambda: self.wanted, store, Queue(kept.records), health)
+        reader = _Reader(self._parts, store, attempts, health)
+        for _, record in kept.records:
+            reader.passed(record)
+        self.attempts = attempts
+        tasks = [
+            asyncio.create_task(attempts.run(), name="calls"),
+            asyncio.create_task(self._read(reader, attempts), name="reading"),
+            asyncio.create_task(self._keep(claim, store, health), name="keeping"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                with suppress(Lost):
+                    task.result()
+        finally:
+            self.attempts = None
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.gather(*tasks[1:], return_exceptions=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(attempts.settle(), SETTLE_S)
+            tasks[0].cancel()
+            await asyncio.gather(tasks[0], return_exceptions=True)
+            await attempts.close()
+            with suppress(Lost, Failure, TimeoutError):
+                await asyncio.wait_for(store.save([(STATE, health.standing)]), AGAIN_S)
+
+    async def _kept(self) -> stores.Kept:
+        while True:
+            try:
+                return await stores.read(self._parts.bus.client, self.wanted.key)
+            except Unavailable as failure:
+                _log.warning("a webhook's calls cannot be read", error=failure.detail)
+                await asyncio.sleep(AGAIN_S)
+
+    async def _read(self, reader: _Reader, attempts: Attempts) -> None:
+        """Reads what is wanted, anew whenever that changes."""
+        while True:
+            self._changed.clear()
+            wanted = self.wanted
+            await reader.follow_resumption()
+            attempts.changed()
+            tasks = [
+                asyncio.create_task(reader.follow(source, filters))
+                for source, filters in sources(wanted.key.organization, wanted.settings).items()
+                if not wanted.paused
+            ]
+            change = asyncio.create_task(self._changed.wait())
+            try:
+                done, _ = await asyncio.wait([change, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in (change, *tasks):
+                    task.cancel()
+                await asyncio.gather(change, *tasks, return_exceptions=True)
+
+    async def _keep(self, claim: Claim, store: Store, health: Health) -> None:
+        """What changed, each moment; all of it and the claim, each day."""
+        saved, renewed = health.standing, time.monotonic()
+        while True:
+            await asyncio.sleep(KEEP_S)
+            due = time.monotonic() - renewed > RENEW_S
+            if due or health.standing != saved:
+                saved = health.standing
+                await store.save([(STATE, saved)])
+            if due:
+                renewed = time.monotonic()
+                if not await claim.renew():
+                    raise Lost
+
+
+class _Reader:
+    """The logs of one webhook, up to its places in them."""
+
+    def __init__(self, parts: Parts, store: Store, attempts: Attempts, health: Health) -> None:
+        self._parts, self._store, self._attempts, self._health = parts, store, attempts, health
+        self._wanted = attempts.wanted
+        self._turn = asyncio.Lock()
+
+    @property
+    def _places(self) -> dict[Source, Place]:
+        return self._health.standing.places
+
+    def passed(self, record: DeliveryRecord) -> None:
+        """What a call says of the place: it may have been planned after the place was kept last."""
+        held = self._places.get(record.source)
+        if held is None or (held.epoch == record.epoch and held.sequence < record.through):
+            self._move(record.source, Place(epoch=record.epoch, sequence=record.through, at_ns=record.at_ns))
+
+    async def follow_resumption(self) -> None:
+        """Begun anew: what waits goes now, and patience with it."""
+        wanted = self._wanted()
+        if wanted.resumed <= self._health.standing.resumed:
+            return
+        self._health.update(resumed=wanted.resumed, failing_since=None, failures=0)
+        await self._store.save([(STATE, self._health.standing)])
+        self._attempts.hurry()
+
+    async def follow(self, source: Source, filters: tuple[str, ...]) -> None:
+        """Until cancelled."""
+        opened: Opened | None = None
+        try:
+            while True:
+                if not await self._attempts.has_room(LEFT_OPEN_S):
+                    if opened is not None:
+                        await opened.pull.close()
+                        opened = None
+                    continue
+                try:
+                    if opened is None:
+                        opened = await self._open(source, filters)
+                    batch = await opened.pull.next_batch(LOOKED_AT_MAX, timeout_s=LEFT_OPEN_S)
+                except (Unavailable, ApiError) as error:
+                    _log.warning("a log cannot be read", source=source, error=str(error))
+                    await asyncio.sleep(AGAIN_S)
+                    continue
+                if batch:
+                    last = batch[-1]
+                    place = Place(
+                        epoch=self._places[source].epoch,
+                        sequence=last.sequence,
+                        at_ns=last.time_ns,
+                        pending=last.pending,
+                    )
+                    found = [Found(e.subject, e.headers, e.data, e.sequence, e.time_ns) for e in batch]
+                    await _whole(self._plan(source, place, found))
+        finally:
+            if opened is not None:
+                await opened.pull.close()
+
+    async def _open(self, source: Source, filters: tuple[str, ...]) -> Opened:
+        wanted = self._wanted()
+        opened = await open_feed(
+            self._parts.bus.client, source, filters, self._places.get(source), wanted.since[source]
+        )
+        self._move(source, opened.place)
+        if opened.skipped:
+            self._health.update(skipped=self._health.standing.skipped + opened.skipped)
+            summary = f"up to {opened.skipped} messages had left the log before their turn"
+            self._parts.note(
+                wanted.key, "webhook.gap", "failed", summary, "webhook.message_gone", count=opened.skipped
+            )
+        return opened
+
+    async def _plan(self, source: Source, place: Place, found: list[Found]) -> None:
+        wanted, queue = self._wanted(), self._attempts.queue
+        items = [
+            each for one in found if (each := item(wanted.key, wanted.settings, source, one)) is not None
+        ]
+        async with self._turn:
+            calls = planned(
+                wanted.key,
+                source,
+                items,
+                ordered=wanted.settings.ordered,
+                epoch=place.epoch,
+                through=place.sequence,
+                at_ns=place.at_ns,
+                number=queue.next_number,
+                now=datetime.now(UTC),
+            )
+            if calls:
+                await self._attempts.plan(calls)
+            self._move(source, place)
+
+    def _move(self, source: Source, place: Place) -> None:
+        self._health.update(places={**self._places, source: place})
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """To its end, also where we are cancelled meanwhile: what is stored and what is known stay the same."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
