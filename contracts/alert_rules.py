@@ -211,7 +211,6 @@ class AlertRuleView(AlertRule):
     id: str
     built_in: bool = False
     created_at: datetime
-    changed_at: datetime
 
 
 CREATE_ALERT_RULE = Call("command.credentials.create-alert-rule", CreateAlertRule, AlertRuleView)

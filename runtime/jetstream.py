@@ -82,13 +82,17 @@ async def stream_state(client: Client, stream: str) -> StreamState:
     """Where a stream begins and ends, and when it was created (its epoch)."""
     info = await request(client, f"$JS.API.STREAM.INFO.{stream}")
     state = info["state"]
-    return StreamState(info["created"], state["first_seq"], state["last_seq"])
+    now = parse_time(info["ts"]) if "ts" in info else None
+    return StreamState(info["created"], state["first_seq"], state["last_seq"], now)
 
 
 class StreamState:
-    __slots__ = ("created", "first", "last")
+    """`now` is the server's time of the answer."""
 
-    def __init__(self, created: str, first: int, last: int) -> None:
+    __slots__ = ("created", "first", "last", "now")
+
+    def __init__(self, created: str, first: int, last: int, now: datetime | None = None) -> None:
+        self.now = now
         self.created = created
         self.first = first
         self.last = last

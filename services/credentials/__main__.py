@@ -18,6 +18,7 @@ from runtime.settings import load
 from services.credentials import keyring
 from services.credentials.admin_key import AdminKeyHandlers
 from services.credentials.admission import Admission
+from services.credentials.alert_rule_handlers import AlertRuleHandlers
 from services.credentials.announce import Announcer
 from services.credentials.authentication import Authentication
 from services.credentials.bulk import BulkHandlers
@@ -105,6 +106,7 @@ async def run() -> None:
             RedecodeHandlers(commands, registry),
             MetricHandlers(commands, registry),
             DeviceHandlers(commands, registry),
+            AlertRuleHandlers(commands, registry),
             queries,
             Histories(registry),
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from contracts.activity import ActivityRecorded
+from contracts.alert_rules import AlertRuleChanged, AlertRuleCreated
 from contracts.certificates import CredentialCertificateBound
 from contracts.credentials import (
     CredentialAclChanged,
@@ -76,10 +77,10 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:  # noqa: C90
             summary, details = _integration(event)
         case DeviceDescribed() | DeviceForgotten():
             device, (summary, details) = event.device_id, _device(event)
-        case MetricDescribed(name=name):
-            summary, details = name, event.model_dump(exclude={"name"}, exclude_none=True)
         case WebhookCreated() | WebhookChanged() | WebhookSecretRotated() | WebhookPaused():
             summary, details = _webhook(event)
+        case MetricDescribed() | AlertRuleCreated() | AlertRuleChanged():
+            summary, details = _described(event)
         case _:
             pass
     return ActivityRecorded(
@@ -95,6 +96,14 @@ def _device(event: DeviceDescribed | DeviceForgotten) -> tuple[str, dict[str, An
     if isinstance(event, DeviceForgotten):
         return "its data is erased", {"erasure": event.erasure}
     return event.name or "", {"tags": list(event.tags), "hidden": event.hidden}
+
+
+def _described(event: MetricDescribed | AlertRuleCreated | AlertRuleChanged) -> tuple[str, dict[str, Any]]:
+    if isinstance(event, MetricDescribed):
+        return event.name, event.model_dump(exclude={"name"}, exclude_none=True)
+    rule = event.rule
+    details = {"kind": rule.condition.kind, "severity": rule.severity, "enabled": rule.enabled}
+    return rule.name, details
 
 
 def _integration(

@@ -12,6 +12,7 @@ from typing import Any, Generic
 from nats.aio.client import Client
 
 from contracts import subjects, upcasts
+from contracts.alert_rules import LINKS
 from contracts.credentials import CredentialImported, CredentialRotated
 from contracts.envelope import Recorded
 from contracts.failures import Unavailable, Unprocessable
@@ -24,7 +25,9 @@ from runtime.pull import Entry as Stored
 from runtime.pull import Pull
 from services.credentials.lifecycle import narrowed
 from services.credentials.state import (
+    BUILT_IN_RULE,
     AdminKey,
+    AlertRuleState,
     ApiKey,
     Credential,
     Device,
@@ -116,6 +119,8 @@ class Directory:
         self.devices = Table(Device())
         self.webhooks = Table(Webhook())
         self.hosted = Table(HostedIntegration())  # by organization: the id `hosted` is everybody's
+        self.alert_rules = Table(AlertRuleState())
+        self.built_in_rules = Table(BUILT_IN_RULE)  # by organization, too
         # kinds of which nothing is noted but what they are
         self._plain: dict[str, Table[Any]] = {
             "organization": self.organizations,
@@ -124,6 +129,7 @@ class Directory:
             "metric": self.metrics,
             "device": self.devices,
             "webhook": self.webhooks,
+            "alert-rule": self.alert_rules,
         }
         self.credential_by_username: dict[str, str] = {}  # of those that were imported
         self.key_by_verifier: dict[str, str] = {}
@@ -249,5 +255,7 @@ class Directory:
                 self.hosted.apply(entity._replace(id=entity.organization), recorded)
             case "integration":
                 self.integrations.apply(entity, recorded)
+            case "alert-rule" if entity.id == LINKS:
+                self.built_in_rules.apply(entity._replace(id=entity.organization), recorded)
             case kind if kind in self._plain:
                 self._plain[kind].apply(entity, recorded)

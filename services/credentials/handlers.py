@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts import subjects
+from contracts.alert_rules import LINKS
 from contracts.calls import Nothing, Request
 from contracts.credentials import (
     ISSUE_CREDENTIAL,
@@ -37,6 +38,8 @@ from services.credentials.directory import Directory, Entry, Table
 from services.credentials.hashing import Hashing
 from services.credentials.ids import new_id, new_identity
 from services.credentials.state import (
+    BUILT_IN_RULE,
+    AlertRuleState,
     ApiKey,
     Credential,
     HostedIntegration,
@@ -96,6 +99,18 @@ class Registry:
         for recorded in events:
             state = evolve(state, recorded.event)
         return subject, state, events[-1].sequence if events else 0
+
+    async def built_in_rule(self, organization: str) -> tuple[str, AlertRuleState, int, datetime]:
+        """As `load`; its last sequence is 0 where it was never changed."""
+        await self.require_organization(organization)
+        entry = self.directory.built_in_rules.get(organization, organization)
+        subject = subjects.registry(organization, "alert-rule", LINKS)
+        events = await self._read(subject, entry.last if entry is not None else 0)
+        state = BUILT_IN_RULE
+        for recorded in events:
+            state = evolve(state, recorded.event)
+        created_at = self.directory.organizations.by_id[organization].created_at
+        return subject, state, events[-1].sequence if events else 0, created_at
 
     async def _read(self, subject: str, known: int) -> list[Recorded]:
         """All events of a subject, of which the one at `known` is one."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from contracts.alert_rules import LINKS, AlertRuleView, GetAlertRule
 from contracts.calls import Page
 from contracts.credentials import AclAnswer, CheckAcl, CredentialView, GetCredential
 from contracts.failures import Refused
@@ -18,6 +19,7 @@ from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
 from services.credentials.last_use import LastUse
 from services.credentials.state import (
+    BUILT_IN_RULE,
     ApiKey,
     Credential,
     HostedIntegration,
@@ -29,7 +31,9 @@ from services.credentials.views import standing
 
 LIMIT_MAX = 1000
 PAGE_BYTES_MAX = 512 * 1024  # an answer is one NATS message: at most 1 MiB
-ViewT = TypeVar("ViewT", OrganizationView, ApiKeyView, CredentialView, IntegrationView, WebhookView)
+ViewT = TypeVar(
+    "ViewT", OrganizationView, ApiKeyView, CredentialView, IntegrationView, WebhookView, AlertRuleView
+)
 
 
 class Queries:
@@ -133,6 +137,35 @@ class Queries:
     def _hosted(self, owner: Entry[Organization]) -> IntegrationView:
         entry = self._directory.hosted.get(owner.id, owner.id)
         return views.hosted_view(owner, entry.state if entry is not None else HostedIntegration())
+
+    async def alert_rules(self, request: List) -> Page[AlertRuleView]:
+        """The built-in one first: it is as old as the organization."""
+        start = _position(request)
+        found: list[tuple[int, AlertRuleView]] = []
+        owner = self._owner(request.organization)
+        if owner is not None and owner.first > start:
+            found.append((owner.first, self._built_in(owner)))
+        held = self._directory.alert_rules.after(request.organization, start)
+        found += [
+            (entry.first, views.alert_rule_view(entry.id, entry.created_at, entry.state))
+            for entry in held
+            if entry.state.rule is not None
+        ]
+        return _page(request, found)
+
+    async def alert_rule(self, request: GetAlertRule) -> AlertRuleView:
+        owner = self._owner(request.organization)
+        if request.id == LINKS and owner is not None:
+            return self._built_in(owner)
+        entry = await self._find(self._directory.alert_rules, request.organization, request.id)
+        if entry.state.rule is None:
+            raise Refused("not_found")
+        return views.alert_rule_view(entry.id, entry.created_at, entry.state)
+
+    def _built_in(self, owner: Entry[Organization]) -> AlertRuleView:
+        entry = self._directory.built_in_rules.get(owner.id, owner.id)
+        state = entry.state if entry is not None else BUILT_IN_RULE
+        return views.alert_rule_view(LINKS, owner.created_at, state)
 
     async def _find(self, table: Table[StateT], organization: str, id: str) -> Entry[StateT]:
         """Another replica may have written it a moment ago; Refused("not_found")."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import credentials, integrations, links, organizations
+from contracts import alert_rules, credentials, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from contracts.devices import DESCRIBE_DEVICE, FORGET_DEVICE
@@ -22,6 +22,7 @@ from contracts.webhooks import (
 from runtime import rpc
 from runtime.service import Service
 from services.credentials.admin_key import AdminKeyHandlers
+from services.credentials.alert_rule_handlers import AlertRuleHandlers
 from services.credentials.authentication import Authentication
 from services.credentials.bulk import BulkHandlers
 from services.credentials.certificate_handlers import CertificateHandlers
@@ -54,6 +55,7 @@ def serve_calls(
     redecode: RedecodeHandlers,
     metric: MetricHandlers,
     device: DeviceHandlers,
+    alert_rule: AlertRuleHandlers,
     queries: Queries,
     history: Histories,
     admin_key: AdminKeyHandlers,
@@ -97,6 +99,11 @@ def serve_calls(
     rpc.serve(broker, CLEAR_METRIC, metric.clear, queue=NAME)
     rpc.serve(broker, DESCRIBE_DEVICE, device.describe, queue=NAME)
     rpc.serve(broker, FORGET_DEVICE, device.forget, queue=NAME)
+    rpc.serve(broker, alert_rules.CREATE_ALERT_RULE, alert_rule.create, queue=NAME)
+    rpc.serve(broker, alert_rules.CHANGE_ALERT_RULE, alert_rule.change, queue=NAME)
+    rpc.serve(broker, alert_rules.DELETE_ALERT_RULE, alert_rule.delete, queue=NAME)
+    rpc.serve(broker, alert_rules.LIST_ALERT_RULES, queries.alert_rules, queue=NAME)
+    rpc.serve(broker, alert_rules.GET_ALERT_RULE, queries.alert_rule, queue=NAME)
     rpc.serve(broker, integrations.LIST_INTEGRATIONS, queries.integrations, queue=NAME)
     rpc.serve(broker, integrations.GET_INTEGRATION, queries.integration, queue=NAME)
     rpc.serve(broker, integrations.READ_SECRET, integration.read_secret, queue=NAME)

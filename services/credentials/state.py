@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
+from contracts.alert_rules import BUILT_IN, AlertRule, AlertRuleChanged, AlertRuleCreated, AlertRuleDeleted
 from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import TopicFilter
 from contracts.certificates import CredentialCertificateBound, CredentialCertificateUnbound
@@ -173,6 +174,14 @@ class Webhook:
     paused_detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AlertRuleState:
+    status: Status = "absent"
+    rule: AlertRule | None = None  # None: there is none, or not any more
+
+
+BUILT_IN_RULE = AlertRuleState("active", BUILT_IN)  # until it is changed, there is no event of it
+
 State = (
     Organization
     | ApiKey
@@ -184,6 +193,7 @@ State = (
     | Metric
     | Device
     | Webhook
+    | AlertRuleState
 )
 StateT = TypeVar(
     "StateT",
@@ -197,6 +207,7 @@ StateT = TypeVar(
     Metric,
     Device,
     Webhook,
+    AlertRuleState,
 )
 
 
@@ -217,10 +228,10 @@ def evolve(state: StateT, event: Event) -> StateT:  # noqa: C901 — a case for 
             return HostedIntegration(name, decoder)
         case Redecode(), _:
             return _redecode(state, event)
-        case Metric(), MetricDescribed() | MetricCleared():
-            return Metric(event if isinstance(event, MetricDescribed) else None)
-        case Device(), DeviceDescribed() | DeviceForgotten():
-            return Device(event.model_dump_json().encode() if isinstance(event, DeviceDescribed) else None)
+        case ((Metric() | Device()), _):
+            return _described(state, event)
+        case AlertRuleState(), _:
+            return _alert_rule(state, event)
         case (Organization(), OrganizationDeleted()) | (ApiKey(), ApiKeyRevoked()):
             return replace(state, status="ended")
         case Credential(), _:
@@ -252,12 +263,33 @@ def _webhook(state: Webhook, event: Event) -> Webhook:
             return state
 
 
+def _described(state: StateT, event: Event) -> StateT:
+    """What people say of something, which is the whole of it."""
+    match state, event:
+        case Metric(), MetricDescribed() | MetricCleared():
+            return Metric(event if isinstance(event, MetricDescribed) else None)
+        case Device(), DeviceDescribed() | DeviceForgotten():
+            return Device(event.model_dump_json().encode() if isinstance(event, DeviceDescribed) else None)
+        case _:
+            return state
+
+
 def _redecode(state: Redecode, event: Event) -> Redecode:
     match event:
         case RedecodeOrdered() | RetryOrdered():
             return Redecode("active", retry=isinstance(event, RetryOrdered))
         case RedecodeEnded():
             return Redecode("ended")
+        case _:
+            return state
+
+
+def _alert_rule(state: AlertRuleState, event: Event) -> AlertRuleState:
+    match event:
+        case AlertRuleCreated(rule=rule) | AlertRuleChanged(rule=rule):
+            return AlertRuleState("active", rule)
+        case AlertRuleDeleted():
+            return AlertRuleState("ended")
         case _:
             return state
 

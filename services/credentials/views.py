@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from contracts.alert_rules import LINKS, AlertRule, AlertRuleView
 from contracts.broker_topics import TopicFilter, default_topics
 from contracts.credentials import CertificateView, CredentialView, SecretView
 from contracts.integrations import HOSTED, IntegrationView
@@ -14,6 +15,7 @@ from services.credentials import broker_facts
 from services.credentials.directory import Entry
 from services.credentials.last_use import LastUse
 from services.credentials.state import (
+    AlertRuleState,
     ApiKey,
     Credential,
     HostedIntegration,
@@ -124,6 +126,12 @@ def webhook_view(id: str, created_at: datetime, state: Webhook, now: datetime) -
         paused=state.paused,
         paused_detail=state.paused_detail,
     )
+
+
+def alert_rule_view(id: str, created_at: datetime, state: AlertRuleState) -> AlertRuleView:
+    assert state.rule is not None
+    held = {name: getattr(state.rule, name) for name in AlertRule.model_fields}
+    return AlertRuleView(id=id, built_in=id == LINKS, created_at=created_at, **held)
 
 
 def standing(state: ApiKey | Credential, now: datetime) -> Literal["active", "expired", "revoked"]:

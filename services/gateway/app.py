@@ -21,6 +21,8 @@ from services.gateway.guard import authorize
 from services.gateway.parameters import check_path, check_query, command_id
 from services.gateway.problems import handle
 from services.gateway.routes import (
+    alert_rules,
+    alerts,
     api_keys,
     bulk,
     certificates,
@@ -73,6 +75,8 @@ RESOURCES = (
     metrics,
     series,
     dead_letters,
+    alert_rules,
+    alerts,
     redecode,
     commands,
     stream,

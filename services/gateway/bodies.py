@@ -18,6 +18,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
 
+_UNIONS_BY_KIND = ("condition", "scope")  # fields of several shapes, told apart by their `kind`
+
+
 class Body(BaseModel):
     """Base of what callers send: frozen, and an unknown field is an error."""
 
@@ -45,7 +48,13 @@ def invalid(error: ValidationError, prefix: str = "") -> Invalid:
 
 def _path(found: Any) -> str:
     """A path that its sender knows: without the name of a union's variant (`auth=password`)."""
-    places = [str(place) for place in found["loc"] if not str(place).startswith("auth=")]
+    loc = [str(place) for place in found["loc"]]
+    before = ["", *loc]
+    places = [
+        place
+        for at, place in enumerate(loc)
+        if not place.startswith("auth=") and before[at] not in _UNIONS_BY_KIND
+    ]
     return ".".join([*places, "auth"] if found["type"] == "auth.unknown" else places)
 
 

@@ -22,6 +22,8 @@ from runtime.service import main, started
 from runtime.settings import load
 from services.telemetry import database
 from services.telemetry.activity import ActivityProjection
+from services.telemetry.alerting.projection import AlertsProjection
+from services.telemetry.alerting.setup import Alerting
 from services.telemetry.commands import CommandsProjection, forget_old
 from services.telemetry.dead_letter_calls import DeadLetterCalls
 from services.telemetry.dead_letter_projection import DeadLettersProjection
@@ -75,10 +77,16 @@ async def run() -> None:
         partitions, writer = Partitions(), LogWriter(bus.client)
         service.task(directory.run(), "registry")
         service.task(writer.run(), "dead letters")
+        alerting = Alerting(bus, pool, directory)
         messages = Projector(
             bus.client,
             pool,
-            MessagesProjection(directory, DeadLetters(writer), partitions, followers=(DeviceSources(),)),
+            MessagesProjection(
+                directory,
+                DeadLetters(writer),
+                partitions,
+                followers=(DeviceSources(), alerting.messages),
+            ),
             happened,
             batch_messages_max=settings.batch_messages_max,
             batch_bytes_max=settings.batch_bytes_max,
@@ -87,7 +95,11 @@ async def run() -> None:
             days_kept=settings.messages_days,
         )
         events = Projector(
-            bus.client, pool, ActivityProjection(Partitions()), happened, days_kept=settings.activity_days
+            bus.client,
+            pool,
+            ActivityProjection(Partitions(), followers=(alerting.activity,)),
+            happened,
+            days_kept=settings.activity_days,
         )
         commands = Projector(
             bus.client, pool, CommandsProjection(), happened, days_kept=settings.commands_days
@@ -98,6 +110,9 @@ async def run() -> None:
         service.task(commands.run(), "commands")
         service.health.add("commands", lambda: commands.trouble)
         service.task(forget_old(pool, settings.commands_days, settings.housekeeping_s), "old commands")
+        alerting.messages.reads(messages)
+        alerting.activity.reads(events)
+        alerts = alerting.run(service, settings, happened)
         service.task(messages.run(), "messages")
         service.task(events.run(), "activity")
         letters = Projector(
@@ -125,6 +140,7 @@ async def run() -> None:
             "activity": events,
             "commands": commands,
             "dead-letters": letters,
+            "alerts": alerts,
         }
         counted = settings.hosted_broker == "nats"
 
@@ -142,6 +158,7 @@ async def run() -> None:
                 "activity": ActivityProjection(Partitions(), ShadowDictionaries()),
                 "commands": CommandsProjection(),
                 "dead-letters": DeadLettersProjection(Partitions()),
+                "alerts": AlertsProjection(),
             }
 
         rebuilder = Rebuilder(
@@ -178,6 +195,7 @@ async def run() -> None:
         service.on_stop(answers.close)
         said = ActivityLog(bus)
         service.task(said.run(), "what is said")
+        alerting.serve(answers, said)
         dead = DeadLetterCalls(answers.store, writer, said)
 
         async def order(request: OrderRetry) -> RedecodeOrder:

@@ -21,6 +21,7 @@ from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.jetstream import ApiError
 from runtime.observe import log
 from runtime.pull import Entry, Pull
+from services.telemetry.alerting.rules import Rules
 from services.telemetry.decoding import Choose, Read
 from services.telemetry.described import Described
 from services.telemetry.redecode_orders import Order, Orders
@@ -28,7 +29,7 @@ from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
 from services.telemetry.sandbox.pool import Pool
 
 _log = log(part="directory")
-_KINDS: tuple[subjects.EntityKind, ...] = ("integration", "organization", "redecode", "metric")
+_KINDS: tuple[subjects.EntityKind, ...] = ("integration", "organization", "redecode", "metric", "alert-rule")
 QUIET_S = 0.5  # nothing for as long: there is nothing more
 PATIENCE_S = 3.0  # an event and a message of the same moment come by two ways
 
@@ -47,6 +48,7 @@ class Directory:
         self._held = Choices()
         self.orders = Orders()  # history that is to be read by another decoder
         self.described = Described()
+        self.rules = Rules()  # of alerts
         self.on_order: Callable[[Order], None] | None = None
         self._uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
@@ -131,6 +133,10 @@ class Directory:
                 limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
                 return
             if recorded is None or self.described.apply(entity.organization, recorded.event):
+                return
+            if self.rules.apply(
+                entity.organization, entity.id, recorded.event, entry.sequence, recorded.time
+            ):
                 return
             order = self.orders.apply(entity.organization, entity.id, recorded.event, recorded.time)
             if order is not None:

@@ -130,6 +130,11 @@ class Projector(Generic[BatchT]):
         """The last one whose rows are stored; 0 before that is known."""
         return 0 if self._place is None else self._place.sequence
 
+    @property
+    def place(self) -> Checkpoint | None:
+        """The last checkpoint that was read or written here; another replica may have moved it on."""
+        return self._place
+
     async def run(self) -> None:
         """For ever."""
         failures = 0

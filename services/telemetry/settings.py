@@ -41,6 +41,8 @@ class Settings(ServiceSettings):
     """A year and a month, to compare with the year before."""
     activity_days: int = 90
     """As the ACTIVITY stream."""
+    alerts_days: int = 400
+    """As the ALERTS stream; what is open stays."""
     commands_days: int = 30
     """As the COMMANDS stream."""
     housekeeping_s: float = 600.0

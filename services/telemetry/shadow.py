@@ -19,6 +19,7 @@ TABLES: dict[str, dict[str, str]] = {
     "activity": {"activity": "time", "connections": "connected_at"},
     "commands": {"device_commands": "queued_at"},
     "dead-letters": {"dead_letters": "received_at"},
+    "alerts": {"alerts": "opened_at"},
 }
 # Rows that stay as they were written, with the sequence of their message.
 PARTITIONED = {"samples": "time", "messages": "received_at", "activity": "time"}
@@ -44,6 +45,11 @@ KEPT = (
     "rebuilds",
     "redecodes",
     "redecode_doubts",
+    # What rules remember of what they have seen, and what is still to be told: a rebuild tells nothing again.
+    "alert_feeds",
+    "alert_states",
+    "alert_marks",
+    "alert_outbox",
     "alembic_version",
 )
 

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from contracts import (
+    alert_rules,
+    alerts,
     certificates,
     connection_test,
     connections,
@@ -495,7 +497,39 @@ _CALLS_TO_WEBHOOKS: dict[Call[Any, Any], Callable[[Any], Any]] = {
         retried=1
     ),
 }
+
+
+def _rule(request: Any) -> alert_rules.AlertRuleView:
+    if request.id != alert_rules.LINKS:
+        raise Refused("not_found")
+    held = alert_rules.BUILT_IN.model_dump()
+    return alert_rules.AlertRuleView(id=request.id, built_in=True, created_at=NOW, **held)
+
+
+def _alert(request: Any) -> alerts.Alert:
+    if request.id != "alert_1":
+        raise Refused("not_found")
+    return alerts.Alert(
+        id=request.id,
+        state="open",
+        rule_id=alert_rules.LINKS,
+        rule_name="links",
+        kind="link",
+        severity="warning",
+        summary="down",
+        since=NOW,
+        opened_at=NOW,
+    )
+
+
 _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    alert_rules.CREATE_ALERT_RULE: lambda request: alert_rules.AlertRuleView(
+        id="rule_1", created_at=NOW, **request.rule.model_dump()
+    ),
+    alert_rules.CHANGE_ALERT_RULE: _rule,
+    alert_rules.DELETE_ALERT_RULE: _deleted("rule_1"),
+    alert_rules.LIST_ALERT_RULES: _empty(Page[alert_rules.AlertRuleView]),
+    alert_rules.GET_ALERT_RULE: _rule,
     metrics.DESCRIBE_METRIC: lambda request: metrics.MetricDescription(
         **request.model_dump(include=set(metrics.MetricDescription.model_fields))
     ),
@@ -563,6 +597,10 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     links.WATCH_INTEGRATION: _integration,
 }
 _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    alerts.LIST_ALERTS: _empty(Page[alerts.AlertRow]),
+    alerts.GET_ALERT: _alert,
+    alerts.ACKNOWLEDGE_ALERT: _alert,
+    alerts.RESOLVE_ALERT: _alert,
     redecode.PREVIEW_REDECODE: _previewed,
     redecode.LIST_REDECODES: lambda _: Page[redecode.Redecode](items=[]),
     redecode.GET_REDECODE: _redecode,

@@ -38,6 +38,8 @@ TAGS = {
     "dead-letters": "Messages that could not be decoded, and why.",
     "redecode": "History, decoded again with another decoder.",
     "activity": "What happened.",
+    "alert-rules": "What is to be told when something is wrong.",
+    "alerts": "What is wrong, what was, and who knows of it.",
     "stream": "Messages as they come.",
     "webhooks": "Addresses of your own that are told what happens.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.gateway.openapi.alert_examples import ALERT_EXAMPLES
 from services.gateway.openapi.broker_examples import PRESET, VARIANTS, VIEW_SETTINGS, WARNINGS
 from services.gateway.openapi.dead_letter_examples import DEAD_LETTER_EXAMPLES
 from services.gateway.openapi.decoder_examples import DECODER_EXAMPLES
@@ -108,6 +109,7 @@ _SAID = {
 }
 EXAMPLES: dict[str, Any] = {
     **DEAD_LETTER_EXAMPLES,
+    **ALERT_EXAMPLES,
     "NewOrganization": {"name": "Acme"},
     "OrganizationIssued": {
         "id": _ORGANIZATION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from contracts.alerts import Alert, AlertRow, GetAlert, ListAlerts
 from contracts.calls import Page
 from contracts.connections import ConnectionStatistics, GetConnectionStatistics
 from contracts.dead_letter_calls import (
@@ -34,6 +35,7 @@ from runtime.event_log import EventLog
 from services.telemetry.described import Described
 from services.telemetry.queries import (
     activity,
+    alerts,
     commands,
     connections,
     dead_letters,
@@ -98,6 +100,12 @@ class Queries:
 
     async def connection_statistics(self, query: GetConnectionStatistics) -> ConnectionStatistics:
         return await connections.statistics(self.store, query)
+
+    async def list_alerts(self, query: ListAlerts) -> Page[AlertRow]:
+        return await alerts.list_alerts(self.store, query)
+
+    async def get_alert(self, query: GetAlert) -> Alert:
+        return await alerts.get_alert(self.store, query)
 
     async def list_commands(self, query: ListDeviceCommands) -> Page[DeviceCommandView]:
         return await commands.list_commands(self.store, query)
