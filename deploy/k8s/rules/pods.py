@@ -1,0 +1,135 @@
+"""How a pod may run: confined, bounded, watched, ended in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploy.k8s.manifests import Container, Manifests, Workload, selects
+
+MARGIN_S = 10
+VOLUMES = {
+    "configMap",
+    "secret",
+    "emptyDir",
+    "persistentVolumeClaim",
+    "projected",
+    "downwardAPI",
+    "ephemeral",
+    "csi",
+}
+
+
+def _each(manifests: Manifests) -> Iterator[tuple[Workload, Container, str]]:
+    for workload in manifests.workloads:
+        for container in workload.containers:
+            yield workload, container, f"{workload.kind} {workload.name}, container {container.name}"
+
+
+def restricted(manifests: Manifests) -> Iterator[str]:
+    """The Pod Security Standard of that name, and a root file system that nobody writes to."""
+    for workload in manifests.workloads:
+        pod, where = workload.pod, f"{workload.kind} {workload.name}"
+        held = pod.get("securityContext", {})
+        if held.get("runAsNonRoot") is not True or not held.get("runAsUser"):
+            yield f"{where}: may run as root"
+        if held.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
+            yield f"{where}: no seccomp profile"
+        for shared in ("hostNetwork", "hostPID", "hostIPC"):
+            if pod.get(shared):
+                yield f"{where}: {shared}"
+        if pod.get("automountServiceAccountToken") is not False:
+            yield f"{where}: is given a token of the Kubernetes API"
+        for volume in pod.get("volumes", []):
+            if not VOLUMES & volume.keys():
+                yield f"{where}: volume {volume['name']} is of a forbidden kind"
+
+
+def confined(manifests: Manifests) -> Iterator[str]:
+    """The same of each container."""
+    for _, container, where in _each(manifests):
+        held = container.spec.get("securityContext", {})
+        if held.get("allowPrivilegeEscalation") is not False or held.get("privileged"):
+            yield f"{where}: may gain privileges"
+        if held.get("capabilities", {}).get("drop") != ["ALL"] or held["capabilities"].get("add"):
+            yield f"{where}: keeps capabilities"
+        if held.get("readOnlyRootFilesystem") is not True:
+            yield f"{where}: writes to its root file system"
+        if any("hostPort" in port for port in container.spec.get("ports", [])):
+            yield f"{where}: takes a port of its node"
+
+
+def bounded(manifests: Manifests) -> Iterator[str]:
+    """Memory has a limit, memory and CPU are asked for, and what is written without a volume is bounded."""
+    for _, container, where in _each(manifests):
+        held = container.spec.get("resources", {})
+        if "memory" not in held.get("limits", {}):
+            yield f"{where}: no limit of memory"
+        for what in ("cpu", "memory"):
+            if what not in held.get("requests", {}):
+                yield f"{where}: asks for no {what}"
+    for workload in manifests.workloads:
+        for volume in workload.pod.get("volumes", []):
+            if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
+                yield f"{workload.kind} {workload.name}: volume {volume['name']} has no size limit"
+
+
+def probed(manifests: Manifests) -> Iterator[str]:
+    """Whatever serves is asked whether it lives and whether it is ready, with time to start."""
+    for workload, container, where in _each(manifests):
+        if not workload.lasts or container.first or not container.ports:
+            continue
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            if probe not in container.spec:
+                yield f"{where}: no {probe}"
+            elif (asked := container.spec[probe].get("httpGet")) and (
+                asked["port"] not in container.ports and asked["port"] not in container.ports.values()
+            ):
+                yield f"{where}: {probe} asks port {asked['port']}, which it does not open"
+
+
+def tagged(manifests: Manifests) -> Iterator[str]:
+    """An image is one certain image."""
+    for _, container, where in _each(manifests):
+        name, _, tag = str(container.spec["image"]).rpartition("/")[2].partition(":")
+        if "@sha256:" in container.spec["image"]:
+            continue
+        if not tag or tag == "latest":
+            yield f"{where}: image {name} without a version"
+
+
+def spread(manifests: Manifests) -> Iterator[str]:
+    """Of what there are several, they are apart, and no drain takes all at once."""
+    for workload in manifests.workloads:
+        where = f"{workload.kind} {workload.name}"
+        spec = workload.object["spec"]
+        scaled = any(
+            item["spec"]["scaleTargetRef"]["name"] == workload.name
+            for item in manifests.of("HorizontalPodAutoscaler", "ScaledObject")
+        )
+        if not workload.lasts or (spec.get("replicas", 1) < 2 and not scaled):
+            continue
+        constraints = workload.pod.get("topologySpreadConstraints", [])
+        if not any(selects(constraint["labelSelector"], workload.labels) for constraint in constraints):
+            yield f"{where}: its pods may all be on one node"
+        budgets = [
+            item
+            for item in manifests.of("PodDisruptionBudget")
+            if selects(item["spec"]["selector"], workload.labels)
+        ]
+        if len(budgets) != 1:
+            yield f"{where}: {len(budgets)} PodDisruptionBudgets"
+
+
+def ended(manifests: Manifests) -> Iterator[str]:
+    """Nobody is killed who would have ended by itself: the grace is longer than all that may take time."""
+    for workload, container, where in _each(manifests):
+        if container.module is None or not workload.lasts or container.first:
+            continue
+        told = manifests.environment(container)
+        waits = container.spec.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        if not waits:
+            yield f"{where}: is stopped while others still send to it (no preStop)"
+        lasts = float(told.get("STOP_GRACE_S", 20)) + float(told.get("STREAM_LASTS_S", 0))
+        grace = workload.pod.get("terminationGracePeriodSeconds", 30)
+        if grace < waits + lasts + MARGIN_S:
+            yield f"{where}: is killed after {grace} s, but may take {waits + lasts:g}"

@@ -1,0 +1,131 @@
+"""What names another thing names one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from deploy.k8s import certificates, secrets
+from deploy.k8s.manifests import Container, Manifests, Workload, selects
+
+
+@cache
+def example() -> secrets.Content:
+    """Secrets as an installation has them, made once a process."""
+    return secrets.make()
+
+
+@cache
+def _certificates() -> secrets.Content:
+    return certificates.make()
+
+
+def selectors(manifests: Manifests) -> Iterator[str]:
+    """Services, budgets and policies select pods that there are; a workload selects its own."""
+    labels = [workload.labels for workload in manifests.workloads]
+    if any(manifests.of("Cluster")):
+        labels += [cluster["spec"]["inheritedMetadata"]["labels"] for cluster in manifests.of("Cluster")]
+    for item in manifests.of("Service", "PodDisruptionBudget", "NetworkPolicy", "PodMonitor"):
+        spec = item["spec"]
+        selector = spec.get("podSelector", spec.get("selector"))
+        if item["kind"] == "Service":
+            selector = {"matchLabels": selector}
+        if not any(selects(selector, each) for each in labels):
+            yield f"{item['kind']} {item['metadata']['name']}: selects no pod"
+    for workload in manifests.workloads:
+        selector = workload.object["spec"].get("selector")
+        if workload.lasts and not selects(selector, workload.labels):
+            yield f"{workload.kind} {workload.name}: does not select its own pods"
+    for item in manifests.of("HorizontalPodAutoscaler", "ScaledObject"):
+        target = item["spec"]["scaleTargetRef"]
+        if manifests.find(target.get("kind", "Deployment"), target["name"]) is None:
+            yield f"{item['kind']} {item['metadata']['name']}: scales {target['name']}, which is not there"
+
+
+def ports(manifests: Manifests) -> Iterator[str]:
+    """A Service's port is one that its pods open; a route's is one of its Service."""
+    for service in manifests.of("Service"):
+        name, selector = service["metadata"]["name"], {"matchLabels": service["spec"]["selector"]}
+        for workload in manifests.workloads:
+            if selects(selector, workload.labels):
+                opened = {k: v for container in workload.containers for k, v in container.ports.items()}
+                for port in service["spec"]["ports"]:
+                    target = port.get("targetPort", port["port"])
+                    if target not in opened and target not in opened.values():
+                        yield f"Service {name}: port {target} is not open in {workload.name}"
+    for route in manifests.of("HTTPRoute", "TLSRoute"):
+        for rule in route["spec"]["rules"]:
+            for backend in rule["backendRefs"]:
+                service = manifests.find("Service", backend["name"]) or {"spec": {"ports": []}}
+                if backend["port"] not in [port["port"] for port in service["spec"]["ports"]]:
+                    yield f"{route['kind']} {route['metadata']['name']}: no Service {backend['name']}:{backend['port']}"
+
+
+def names(manifests: Manifests) -> Iterator[str]:
+    """Accounts, ConfigMaps, Secrets and the keys in them exist, or are made by whom the installation has for it."""
+    held = made(manifests)
+    for workload in manifests.workloads:
+        where = f"{workload.kind} {workload.name}"
+        account = workload.pod.get("serviceAccountName", "default")
+        if manifests.find("ServiceAccount", account) is None:
+            yield f"{where}: no ServiceAccount {account}"
+        for kind, name, keys in _asked(workload):
+            if kind == "ConfigMap":
+                if manifests.find(kind, name) is None:
+                    yield f"{where}: no ConfigMap {name}"
+            elif name not in held:
+                yield f"{where}: nobody makes the Secret {name}"
+            elif missing := [key for key in keys if key not in held[name]]:
+                yield f"{where}: the Secret {name} has no {', '.join(missing)}"
+
+
+def made(manifests: Manifests) -> dict[str, set[str]]:
+    """Secrets by name, and their keys: by External Secrets or by hand (`deploy.k8s.secrets`), and by operators."""
+    by_hand = {name: set(values) for name, values in example().items()}
+    external = {item["spec"]["target"]["name"] for item in manifests.of("ExternalSecret")}
+    asks = bool(external)
+    found = {name: keys for name, keys in by_hand.items() if not asks or name in external}
+    for certificate in manifests.of("Certificate"):
+        found[certificate["spec"]["secretName"]] = {"tls.crt", "tls.key", "ca.crt"}
+    for cluster in manifests.of("Cluster"):
+        found[f"{cluster['metadata']['name']}-ca"] = {"ca.crt", "ca.key"}
+    if not any(manifests.of("Certificate")):
+        found |= {name: set(values) for name, values in _certificates().items()}
+    return found
+
+
+def _asked(workload: Workload) -> Iterator[tuple[str, str, list[str]]]:
+    for volume in workload.pod.get("volumes", []):
+        if "configMap" in volume:
+            yield "ConfigMap", volume["configMap"]["name"], []
+        if "secret" in volume:
+            items: list[Any] = volume["secret"].get("items", [])
+            yield "Secret", volume["secret"]["secretName"], [item["key"] for item in items]
+    for container in workload.containers:
+        yield from _asked_by(container)
+
+
+def _asked_by(container: Container) -> Iterator[tuple[str, str, list[str]]]:
+    for source in container.spec.get("envFrom", []):
+        for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            if field in source:
+                yield kind, source[field]["name"], []
+    for entry in container.spec.get("env", []):
+        if reference := entry.get("valueFrom", {}).get("secretKeyRef"):
+            yield "Secret", reference["name"], [reference["key"]]
+
+
+def file_of(workload: Workload, container: Container, path: str) -> tuple[str, str] | None:
+    """The Secret and key that a container finds at a path; None where nothing is mounted there."""
+    volumes = {volume["name"]: volume for volume in workload.pod.get("volumes", [])}
+    for mount in container.spec.get("volumeMounts", []):
+        folder, _, name = path.rpartition("/")
+        source = volumes.get(mount["name"], {}).get("secret")
+        if source is None or folder != mount["mountPath"]:
+            continue
+        items = {item["path"]: item["key"] for item in source.get("items", [])}
+        if items and name not in items:
+            return None
+        return source["secretName"], items.get(name, name)
+    return None

@@ -1,0 +1,296 @@
+"""The rules that manifests are held to: what stands here breaks each of them once, and is named."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from deploy.k8s import check, nats_conf, render, secrets
+from deploy.k8s.manifests import Manifests, Object
+from deploy.k8s.rules import network, pods, references, schemas, settings
+from deploy.k8s.rules.network import Edge
+
+pytestmark = pytest.mark.skipif(
+    not render._INSTALLED.exists(), reason="kustomize is not installed: make manifests"
+)
+Change = Callable[[Manifests], Any]
+
+
+@cache
+def production() -> Manifests:
+    return render.render("production")
+
+
+def pod(manifests: Manifests, name: str = "gateway", kind: str = "Deployment") -> Object:
+    found = manifests.find(kind, name)
+    assert found is not None
+    spec: Object = found["spec"]["template"]["spec"]
+    return spec
+
+
+def container(manifests: Manifests, name: str = "gateway", kind: str = "Deployment") -> Object:
+    first: Object = pod(manifests, name, kind)["containers"][0]
+    return first
+
+
+def spec(manifests: Manifests, kind: str, name: str) -> Object:
+    found = manifests.find(kind, name)
+    assert found is not None
+    held: Object = found["spec"]
+    return held
+
+
+def told(manifests: Manifests, service: str) -> dict[str, str]:
+    found = next(
+        item for item in manifests.of("ConfigMap") if item["metadata"]["name"].startswith(f"{service}-")
+    )
+    data: dict[str, str] = found["data"]
+    return data
+
+
+def without(manifests: Manifests, kind: str, name: str) -> None:
+    manifests.objects.remove(manifests.find(kind, name) or {})
+
+
+BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
+    "a misspelt field": (
+        schemas.built_in,
+        lambda m: container(m).update(livenesProbe={}),
+        "livenesProbe",
+    ),
+    "a number where a text belongs": (
+        schemas.built_in,
+        lambda m: container(m)["env"].append({"name": "A", "value": 1}),
+        "1 is not of type",
+    ),
+    "an operator's kind with a field that it does not have": (
+        schemas.custom,
+        lambda m: spec(m, "Cluster", "database").update(replicas=3),
+        "replicas",
+    ),
+    "an operator's kind of another version": (
+        schemas.custom,
+        lambda m: next(m.of("Certificate")).update(apiVersion="cert-manager.io/v1alpha2"),
+        "no schema",
+    ),
+    "root": (pods.restricted, lambda m: pod(m)["securityContext"].update(runAsNonRoot=False), "root"),
+    "no seccomp": (pods.restricted, lambda m: pod(m)["securityContext"].pop("seccompProfile"), "seccomp"),
+    "the node's network": (pods.restricted, lambda m: pod(m).update(hostNetwork=True), "hostNetwork"),
+    "a token": (
+        pods.restricted,
+        lambda m: pod(m).update(automountServiceAccountToken=True),
+        "token of the Kubernetes API",
+    ),
+    "a folder of the node": (
+        pods.restricted,
+        lambda m: pod(m)["volumes"].append({"name": "x", "hostPath": {"path": "/"}}),
+        "forbidden kind",
+    ),
+    "privileges": (
+        pods.confined,
+        lambda m: container(m)["securityContext"].update(allowPrivilegeEscalation=True),
+        "privileges",
+    ),
+    "capabilities": (
+        pods.confined,
+        lambda m: container(m)["securityContext"]["capabilities"].update(add=["NET_RAW"]),
+        "capabilities",
+    ),
+    "a root file system that is written": (
+        pods.confined,
+        lambda m: container(m)["securityContext"].pop("readOnlyRootFilesystem"),
+        "root file system",
+    ),
+    "no limit of memory": (
+        pods.bounded,
+        lambda m: container(m)["resources"].pop("limits"),
+        "no limit of memory",
+    ),
+    "a volume without a size": (
+        pods.bounded,
+        lambda m: pod(m)["volumes"][0].update(emptyDir={}),
+        "no size limit",
+    ),
+    "no readiness": (pods.probed, lambda m: container(m).pop("readinessProbe"), "no readinessProbe"),
+    "a probe at a port that is closed": (
+        pods.probed,
+        lambda m: container(m)["livenessProbe"]["httpGet"].update(port=9),
+        "port 9",
+    ),
+    "the latest image": (
+        pods.tagged,
+        lambda m: container(m).update(image="a.b/c:latest"),
+        "without a version",
+    ),
+    "any image": (pods.tagged, lambda m: container(m).update(image="a.b:5000/c"), "without a version"),
+    "all on one node": (pods.spread, lambda m: pod(m).pop("topologySpreadConstraints"), "on one node"),
+    "all drained at once": (
+        pods.spread,
+        lambda m: without(m, "PodDisruptionBudget", "gateway"),
+        "0 PodDisruptionBudgets",
+    ),
+    "killed while it still answers": (
+        pods.ended,
+        lambda m: pod(m).update(terminationGracePeriodSeconds=30),
+        "is killed after 30 s",
+    ),
+    "stopped while others send": (pods.ended, lambda m: container(m).pop("lifecycle"), "no preStop"),
+    "a Service of nobody": (
+        references.selectors,
+        lambda m: spec(m, "Service", "gateway").update(selector={"a": "b"}),
+        "selects no pod",
+    ),
+    "an autoscaler of nothing": (
+        references.selectors,
+        lambda m: spec(m, "HorizontalPodAutoscaler", "gateway")["scaleTargetRef"].update(name="gatewy"),
+        "gatewy",
+    ),
+    "a Service's port that is closed": (
+        references.ports,
+        lambda m: spec(m, "Service", "gateway")["ports"][0].update(targetPort=8001),
+        "port 8001",
+    ),
+    "a route to nowhere": (
+        references.ports,
+        lambda m: spec(m, "TLSRoute", "mqtts")["rules"][0]["backendRefs"][0].update(port=1883),
+        "relay:1883",
+    ),
+    "a Secret that nobody makes": (
+        references.names,
+        lambda m: pod(m)["volumes"][1]["secret"].update(secretName="passwords"),
+        "passwords",
+    ),
+    "a key that its Secret has not": (
+        references.names,
+        lambda m: pod(m)["volumes"][2]["secret"]["items"][0].update(key="authority"),
+        "authority",
+    ),
+    "a ConfigMap that is not there": (
+        references.names,
+        lambda m: container(m)["envFrom"][0]["configMapRef"].update(name="platform"),
+        "no ConfigMap platform",
+    ),
+    "an account that is not there": (
+        references.names,
+        lambda m: without(m, "ServiceAccount", "gateway"),
+        "ServiceAccount gateway",
+    ),
+    "a setting that nobody reads": (
+        settings.known,
+        lambda m: told(m, "gateway").update(HTTP_PRT="8000"),
+        "HTTP_PRT",
+    ),
+    "a setting that is needed": (
+        settings.valid,
+        lambda m: container(m, "telemetry")["env"].pop(1),
+        "DATABASE_URL: Field required",
+    ),
+    "a setting of the wrong kind": (
+        settings.valid,
+        lambda m: told(m, "gateway").update(STREAMS_MAX="many"),
+        "STREAMS_MAX",
+    ),
+    "a file that nobody mounts": (
+        settings.valid,
+        lambda m: container(m)["env"][0].update(value="/run/secrets/nats-seed"),
+        "which nobody mounts",
+    ),
+    "an authority that nobody mounts": (
+        settings.valid,
+        lambda m: container(m)["volumeMounts"].pop(),
+        "PLATFORM_CA",
+    ),
+    "another port than the settings open": (
+        settings.listening,
+        lambda m: told(m, "gateway").update(HTTP_PORT="8001"),
+        "opens [8001]",
+    ),
+    "a listener on loopback": (
+        settings.listening,
+        lambda m: told(m, "gateway").pop("HTTP_HOST") and told(m, "gateway").update(HTTP_HOST="127.0.0.1"),
+        "HTTP_HOST",
+    ),
+    "no policy": (
+        network.denied,
+        lambda m: [
+            m.objects.remove(item)
+            for item in list(m.of("NetworkPolicy"))
+            if item["metadata"]["name"] in ("default-deny", "telemetry", "from-prometheus", "to-collector")
+        ],
+        "telemetry: no policy",
+    ),
+    "more than is needed": (
+        network.exact,
+        lambda m: spec(m, "NetworkPolicy", "gateway")["egress"][0]["ports"].append({"port": 1883}),
+        "gateway → nats:1883 is allowed by egress, and nobody needs it",
+    ),
+    "less than is needed": (
+        network.exact,
+        lambda m: spec(m, "NetworkPolicy", "nats")["ingress"][0]["from"].pop(),
+        "provision → nats:4222 is needed, and ingress does not allow it",
+    ),
+    "anybody at any port": (
+        network.exact,
+        lambda m: spec(m, "NetworkPolicy", "relay").update(ingress=[{}]),
+        ":0 is allowed by ingress",
+    ),
+    "an address that moved": (
+        network.exact,
+        lambda m: told(m, "ingest").update(HOSTED_MQTT_URL="mqtts://nats:9001"),
+        "ingest → nats:9001 is needed",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_wrong_is_named(what: str) -> None:
+    rule, change, words = BROKEN[what]
+    assert list(rule(production())) == []
+    broken = Manifests(copy.deepcopy(production().objects))
+    change(broken)
+    found = list(rule(broken))
+    assert any(words in problem for problem in found), found
+
+
+def test_every_rule_is_tested() -> None:
+    assert {rule for rule, _, _ in BROKEN.values()} == set(check.RULES)
+
+
+def test_the_graph_of_connections_is_the_one_that_the_architecture_shows() -> None:
+    services = {"gateway", "credentials", "ingest", "telemetry", "relay", "provision", "migrate", "nats"}
+    edges = {edge for edge in network.expected(production()) if {edge.source, edge.target} <= services}
+    assert edges == {
+        *(Edge(name, "nats", 4222) for name in services - {"relay", "migrate", "nats"}),
+        *(Edge(name, "nats", 1883) for name in ("credentials", "ingest", "provision", "relay")),
+        Edge("relay", "nats", 9001),
+        Edge("nats", "nats", 6222),
+    }
+
+
+def test_no_value_of_a_secret_is_in_a_manifest() -> None:
+    assert not [
+        item["metadata"]["name"] for name in render.OVERLAYS for item in render.render(name).of("Secret")
+    ]
+
+
+def test_secrets_are_new_at_each_call_and_fit_the_servers_configuration() -> None:
+    first, second = secrets.make(), secrets.make()
+    shared = {
+        (name, key)
+        for name, values in first.items()
+        for key, value in values.items()
+        if second[name][key] == value
+    }
+    assert shared == {(name, "username") for name in secrets.ROLES}
+    for variable in first["nats-users"]:
+        assert f"${variable}" in nats_conf.text()
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl to compare with")
+def test_kubectl_renders_the_same() -> None:
+    assert render.text("production", ["kubectl", "kustomize"]) == render.text("production")
