@@ -53,8 +53,9 @@ def told(manifests: Manifests, service: str) -> dict[str, str]:
     return data
 
 
-def without(manifests: Manifests, kind: str, name: str) -> None:
+def without(manifests: Manifests, kind: str, name: str) -> str:
     manifests.objects.remove(manifests.find(kind, name) or {})
+    return name
 
 
 BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
@@ -218,9 +219,8 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
     "no policy": (
         network.denied,
         lambda m: [
-            m.objects.remove(item)
-            for item in list(m.of("NetworkPolicy"))
-            if item["metadata"]["name"] in ("default-deny", "telemetry", "from-prometheus", "to-collector")
+            without(m, "NetworkPolicy", name)
+            for name in ("default-deny", "telemetry", "from-prometheus", "to-collector")
         ],
         "telemetry: no policy",
     ),
