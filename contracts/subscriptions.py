@@ -8,15 +8,28 @@ from typing import Literal
 from contracts.broker_topics import TopicFilter
 from contracts.calls import Call, Model, Request
 from contracts.integrations import IntegrationView
+from contracts.webhooks import Url
 
+CALLBACKS_MAX = 100  # of an organization
 SubscriptionState = Literal["granted", "refused", "pending"]
 
 
 class AddSubscription(Request):
-    """One with the same filter is there once: with the new QoS."""
+    """One with the same filter is there once: with the new QoS and callback, or without.
+
+    A callback is a webhook of these messages. Refused("limit.reached") above CALLBACKS_MAX of an organization.
+    """
 
     id: str
     topic: TopicFilter
+    callback_url: Url | None = None
+
+
+class SubscriptionAdded(Model):
+    """Its webhook, where it has a callback; the secret where that is new."""
+
+    webhook: str | None = None
+    secret: str | None = None
 
 
 class RemoveSubscription(Request):
@@ -36,11 +49,13 @@ class SubscriptionView(Model):
     since: datetime | None = None
     messages: int = 0
     last_message_at: datetime | None = None
+    callback_url: str | None = None
+    webhook_id: str | None = None  # whose calls go there
 
 
 class Subscriptions(Model):
     items: tuple[SubscriptionView, ...]
 
 
-ADD_SUBSCRIPTION = Call("command.credentials.add-subscription", AddSubscription, IntegrationView)
+ADD_SUBSCRIPTION = Call("command.credentials.add-subscription", AddSubscription, SubscriptionAdded)
 REMOVE_SUBSCRIPTION = Call("command.credentials.remove-subscription", RemoveSubscription, IntegrationView)

@@ -102,7 +102,7 @@ async def run() -> None:
             CertificateHandlers(commands, registry, last_use),
             IntegrationHandlers(commands, registry, vault),
             LinkHandlers(commands, registry),
-            SubscriptionHandlers(commands, registry),
+            SubscriptionHandlers(commands, registry, vault),
             RedecodeHandlers(commands, registry),
             MetricHandlers(commands, registry),
             DeviceHandlers(commands, registry),

@@ -33,7 +33,7 @@ Decide = Callable[[datetime], Awaitable[Draft[AnswerT]]]
 Prepare = Callable[[Plan], Awaitable[None]]
 
 
-async def _nothing(_: Plan) -> None:
+async def nothing(_: Plan) -> None:
     """Most events need nothing beside them."""
 
 
@@ -48,7 +48,7 @@ class Commands:
         call: Call[RequestT, AnswerT],
         request: Request,
         decide: Decide[AnswerT],
-        prepare: Prepare = _nothing,
+        prepare: Prepare = nothing,
     ) -> AnswerT:
         """`prepare` stores what the events refer to; it may be called again with the same plan."""
         command = self._plans.command_hash(request)

@@ -213,10 +213,11 @@ class Directory:
         self._progress = asyncio.Event()
 
     async def _end_of_log(self) -> int:
+        reached = self.sequence  # now: what is applied while the server answers is not in its answer
         state = await jetstream.stream_state(self._client, REGISTRY.name)
         if self._epoch is None:
             self._epoch = state.created
-        if state.created != self._epoch or state.last < self.sequence:
+        if state.created != self._epoch or state.last < reached:
             raise RuntimeError("the registry was replaced or restored: start again from its beginning")
         return state.last
 

@@ -28,7 +28,7 @@ from contracts.integrations import (
     Secret,
 )
 from runtime.event_log import Append
-from services.credentials import holders, integration_decider, views
+from services.credentials import callbacks, holders, integration_decider, views
 from services.credentials.commands import Commands, Draft, Prepare
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
@@ -125,7 +125,11 @@ class IntegrationHandlers:
             )
             held[:] = [reference for _field, reference in state.secrets]
             events = integration_decider.decide_integration(request, state)
-            return Draft(tuple(Append(subject, event, last) for event in events), Nothing())
+            appends = tuple(Append(subject, event, last) for event in events)
+            ended = (
+                callbacks.ended(self._registry.directory, request.organization, request.id) if appends else ()
+            )
+            return Draft((*appends, *ended), Nothing())
 
         _refuse_hosted(request)
         answer = await self._commands.run(DELETE_INTEGRATION, request, decide)

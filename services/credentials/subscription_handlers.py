@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from contracts.broker_topics import TOPICS_MAX, TopicFilter
-from contracts.calls import Call
+from contracts.calls import AnswerT, Call
 from contracts.failures import Refused
 from contracts.integrations import HOSTED, ChangeIntegration, IntegrationView
 from contracts.subscriptions import (
@@ -16,12 +18,15 @@ from contracts.subscriptions import (
     REMOVE_SUBSCRIPTION,
     AddSubscription,
     RemoveSubscription,
+    SubscriptionAdded,
 )
+from contracts.webhooks import new_secret
 from runtime.event_log import Append
-from services.credentials import integration_decider, views
-from services.credentials.commands import Commands, Draft
+from services.credentials import callbacks, integration_decider, views
+from services.credentials.commands import Commands, Decide, Draft, Prepare, nothing
 from services.credentials.handlers import Registry
 from services.credentials.state import evolve
+from services.credentials.vault import Vault
 
 CommandT = TypeVar("CommandT", AddSubscription, RemoveSubscription)
 
@@ -57,37 +62,58 @@ def _of_one(refused: Refused) -> Refused:
 
 
 class SubscriptionHandlers:
-    def __init__(self, commands: Commands, registry: Registry) -> None:
-        self._commands, self._registry = commands, registry
+    def __init__(self, commands: Commands, registry: Registry, vault: Vault) -> None:
+        self._commands, self._registry, self._vault = commands, registry, vault
         # One at a time here; another replica's is noticed by the log, and decided upon anew.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def add(self, request: AddSubscription) -> IntegrationView:
-        return await self._run(ADD_SUBSCRIPTION, request)
+    async def add(self, request: AddSubscription) -> SubscriptionAdded:
+        secret = new_secret()
+
+        async def decide(_: datetime) -> Draft[SubscriptionAdded]:
+            _view, appends = await self._changed(request)
+            await self._registry.directory.catch_up()  # another replica may have written of its callback
+            ofcallback, answer = callbacks.wished(self._registry.directory, request, secret)
+            return Draft((*appends, *ofcallback), answer)
+
+        return await self._run(ADD_SUBSCRIPTION, request, decide, callbacks.stored(self._vault))
 
     async def remove(self, request: RemoveSubscription) -> IntegrationView:
-        return await self._run(REMOVE_SUBSCRIPTION, request)
-
-    async def _run(self, call: Call[CommandT, IntegrationView], command: CommandT) -> IntegrationView:
-        organization, id = command.organization, command.id
-        if id == HOSTED:
-            raise Refused("integration.hosted", "the hosted broker's messages all come: nothing is chosen")
-
         async def decide(now: datetime) -> Draft[IntegrationView]:
-            table = self._registry.directory.integrations
-            subject, state, last, created_at = await self._registry.load(
-                table, "integration", organization, id
+            view, appends = await self._changed(request)
+            ended = callbacks.ended(
+                self._registry.directory, request.organization, request.id, request.filter
             )
-            topics = topics_after(command, state.topics)
-            change = ChangeIntegration(organization=organization, actor=command.actor, id=id, topics=topics)
-            try:
-                events = integration_decider.decide_integration(change, state)
-            except Refused as refused:
-                raise _of_one(refused) from None
-            for event in events:
-                state = evolve(state, event)
-            answer = views.integration_view(id, created_at, state, now)
-            return Draft(tuple(Append(subject, event, last) for event in events), answer)
+            return Draft((*appends, *ended), view(now))
 
-        async with self._turns[organization]:
-            return await self._commands.run(call, command, decide)
+        return await self._run(REMOVE_SUBSCRIPTION, request, decide)
+
+    async def _run(
+        self,
+        call: Call[CommandT, AnswerT],
+        command: CommandT,
+        decide: Decide[AnswerT],
+        prepare: Prepare = nothing,
+    ) -> AnswerT:
+        if command.id == HOSTED:
+            raise Refused("integration.hosted", "the hosted broker's messages all come: nothing is chosen")
+        async with self._turns[command.organization]:
+            return await self._commands.run(call, command, decide, prepare)
+
+    async def _changed(
+        self, command: AddSubscription | RemoveSubscription
+    ) -> tuple[Callable[[datetime], IntegrationView], tuple[Append, ...]]:
+        """The integration as it will be, and what makes it so."""
+        organization, id = command.organization, command.id
+        table = self._registry.directory.integrations
+        subject, state, last, created_at = await self._registry.load(table, "integration", organization, id)
+        topics = topics_after(command, state.topics)
+        change = ChangeIntegration(organization=organization, actor=command.actor, id=id, topics=topics)
+        try:
+            events = integration_decider.decide_integration(change, state)
+        except Refused as refused:
+            raise _of_one(refused) from None
+        for event in events:
+            state = evolve(state, event)
+        view = partial(views.integration_view, id, created_at, state)
+        return view, tuple(Append(subject, event, last) for event in events)

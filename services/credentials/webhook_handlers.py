@@ -202,7 +202,7 @@ def header_secret(headers: Mapping[str, SecretStr]) -> dict[str, SecretStr]:
 
 
 def stored_by(vault: Vault, secrets: Mapping[str, SecretStr]) -> Prepare:
-    """Stores these, under the references that the webhook's event carries."""
+    """Stores these, under the references that the webhook's event carries, if it carries them."""
 
     async def store(plan: Plan) -> None:
         # Of a command that is tried again, the plan has the secret that its caller will be shown.

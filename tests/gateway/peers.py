@@ -453,6 +453,13 @@ def _rebuild(_: Any) -> rebuild.Rebuild:
     )
 
 
+def _subscribed(request: Any) -> subscriptions.SubscriptionAdded:
+    _integration(request)
+    if request.callback_url is None:
+        return subscriptions.SubscriptionAdded()
+    return subscriptions.SubscriptionAdded(webhook="whk_1", secret="whsec_c2VjcmV0")
+
+
 def _webhook(request: Any) -> webhooks.WebhookView:
     _own(request, "whk_1")
     return webhooks.WebhookView(
@@ -591,7 +598,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     integrations.LIST_INTEGRATIONS: _empty(Page[integrations.IntegrationView]),
     integrations.GET_INTEGRATION: _integration,
     links.PAUSE_INTEGRATION: _integration,
-    subscriptions.ADD_SUBSCRIPTION: _integration,
+    subscriptions.ADD_SUBSCRIPTION: _subscribed,
     subscriptions.REMOVE_SUBSCRIPTION: _integration,
     links.RESUME_INTEGRATION: _integration,
     links.WATCH_INTEGRATION: _integration,

@@ -256,7 +256,19 @@ EXAMPLES: dict[str, Any] = {
         "retain": False,
     },
     "Published": {"acknowledged": True, "remark": None, "duration_ms": 4.2},
-    "SubscriptionToAdd": {"filter": "devices/+/events", "qos": 1},
+    "SubscriptionToAdd": {
+        "filter": "devices/+/events",
+        "qos": 1,
+        "callback_url": "https://hooks.example.com/events",
+    },
+    "AddedSubscription": {
+        "filter": "devices/+/events",
+        "qos": 1,
+        "state": "pending",
+        "callback_url": "https://hooks.example.com/events",
+        "webhook_id": "whk_8w1zbk3v9x2m7q4t",
+        "secret": "whsec_…",
+    },
     "SubscriptionView": {
         "filter": "devices/+/telemetry",
         "qos": 2,

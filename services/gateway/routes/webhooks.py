@@ -12,12 +12,10 @@ from contracts.calls import Page
 from contracts.failures import Refused, Unavailable
 from contracts.organizations import List, Name
 from contracts.webhook_deliveries import (
-    CHECK_WEBHOOK_URL,
     GET_WEBHOOK_STATE,
     LIST_DELIVERIES,
     RETRY_DELIVERIES,
     TEST_WEBHOOK,
-    CheckUrl,
     DeliveriesRetried,
     GetWebhookState,
     ListDeliveries,
@@ -57,6 +55,7 @@ from contracts.webhooks import Id as IntegrationId
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
 from services.gateway.state import Backend, Gateway
+from services.gateway.webhook_urls import check_url
 
 State = Annotated[
     Literal["pending", "waiting", "delivered", "dead"] | None,
@@ -129,7 +128,7 @@ async def create_webhook(
     again over three days. At most 20; https, and an address on the public internet, unless the operator allows more.
     """
     settings = WebhookSettings(**data.model_dump(exclude={"headers"}))
-    await _check_url(gateway, caller.organization, caller.actor, settings.url)
+    await check_url(gateway, caller, settings.url)
     command = CreateWebhook(
         organization=caller.organization,
         actor=caller.actor,
@@ -171,7 +170,7 @@ async def change_webhook(
 ) -> WebhookView:
     """Change a webhook; calls that wait go to the new address."""
     if data.url is not None:
-        await _check_url(gateway, caller.organization, caller.actor, data.url)
+        await check_url(gateway, caller, data.url)
     wished = data.model_dump(exclude={"headers"})
     if "integration_id" in data.model_fields_set and data.integration_id is None:
         wished["integration_id"] = ""
@@ -286,14 +285,6 @@ async def _retry(
 async def _require(gateway: Gateway, organization: str, actor: str, id: str) -> WebhookView:
     """Raises Refused("not_found"), also for another organization's."""
     return await gateway.ask(GET_WEBHOOK, GetWebhook(organization=organization, actor=actor, id=id))
-
-
-async def _check_url(gateway: Gateway, organization: str, actor: str, url: str) -> None:
-    """Refuses now what would be refused at each call; a name that is not there yet may come."""
-    try:
-        await gateway.ask(CHECK_WEBHOOK_URL, CheckUrl(organization=organization, actor=actor, url=url))
-    except Unavailable:
-        return
 
 
 ROUTES = [
