@@ -1,7 +1,7 @@
 # Everything a person does with this repository; `make` alone lists it. Needs Python >= 3.11 and nothing else.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run rotate-key rebuild demo test check manifests format bench faults lock clean
+.PHONY: help setup console run rotate-key rebuild demo test check manifests format bench faults lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,9 +11,12 @@ ARGS ?=
 help: ## Lists what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/local.stamp ## Creates .venv with what running needs (again only when the lock changed)
+setup: .venv/local.stamp console ## Creates .venv with what running needs, and builds the console (where they changed)
 
-run: .venv/local.stamp ## Starts the whole platform on this machine until Ctrl-C
+console: .venv/local.stamp ## Builds the web console, where its sources or its lock changed
+	@$(BIN)/python -m deploy.local.console
+
+run: .venv/local.stamp console ## Starts the whole platform on this machine until Ctrl-C
 	@exec $(BIN)/python -m deploy.local
 
 rotate-key: .venv/local.stamp ## Gives the running platform a new key-encryption key, and drops the old one
@@ -27,15 +30,16 @@ demo: .venv/local.stamp ## Simulated devices publish to the running platform (AR
 
 # Real servers on a machine that others load: a test that fails is run once more, and the run's last lines name it
 # (RERUN). Such a line is a defect to be found, in the test or in what it tests; ARGS="--reruns 0" shows it at once.
-test: .venv/dev.stamp .venv/tools.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
+test: .venv/dev.stamp console .venv/tools.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
 	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults" --reruns 1 $(ARGS) $(TESTS)
 
-check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import whom, and the manifests
+check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import whom; the console, the manifests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.local.console --check
 	$(BIN)/python -m deploy.k8s.check
 
 manifests: .venv/dev.stamp .venv/tools.stamp ## Writes the manifests' generated parts, and checks all of them
@@ -61,6 +65,7 @@ lock: .venv/bin/uv ## Writes the lock files from pyproject.toml
 
 clean: ## Removes what was built; the state in .local stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf services/gateway/console/{node_modules,dist,dist.new}
 	find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 
 define compile

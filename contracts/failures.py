@@ -83,6 +83,8 @@ CODES: dict[str, Meaning] = {
     "key.missing": Meaning(401, "No credentials were sent"),
     "key.invalid": Meaning(401, "The key is not valid"),
     "scope.missing": Meaning(403, "The key lacks a scope"),
+    "session.ended": Meaning(401, "The session has ended"),
+    "session.foreign": Meaning(403, "The session is for the console's own pages"),
     # what was asked for
     "not_found": Meaning(404, "No such object"),
     "route.unknown": Meaning(404, "No such address"),

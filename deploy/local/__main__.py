@@ -64,6 +64,7 @@ def _say(line: str) -> None:
 
 def _table(addresses: Addresses, run_file: Path) -> str:
     rows = {
+        "Console": f"{addresses.gateway}/console",
         "HTTP API": f"{addresses.gateway}/v1",
         "API docs": f"{addresses.gateway}/docs",
         "MQTT": addresses.mqtt,

@@ -61,6 +61,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/ingest/stream"): ("publish", DEVICE),
     ("GET", "/v1/credentials/{id}/connections"): ("read", "manage_credentials"),
     ("POST", "/v1/credentials/{id}/disconnect"): ("manage_credentials",),
+    ("GET", "/v1/connection"): ("read", "manage_credentials"),
     ("GET", "/v1/limits"): ("read", "manage_credentials"),
     ("PUT", "/v1/credentials/{id}/limits"): ("manage_credentials",),
     ("PUT", "/v1/organizations/{id}/limits"): (OPERATOR,),
@@ -115,8 +116,13 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
 }
 
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
+    {("POST", "/console/session"), ("DELETE", "/console/session")}  # they look at the key themselves
+) | frozenset(
     ("GET", path)
     for path in (
+        "/console",
+        "/console/session",
+        "/console/{path}",
         "/",
         "/healthz",
         "/readyz",

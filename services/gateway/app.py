@@ -27,7 +27,9 @@ from services.gateway.routes import (
     bulk,
     certificates,
     commands,
+    connection,
     connection_tests,
+    console,
     credentials,
     dead_letters,
     decoders,
@@ -55,6 +57,7 @@ from services.gateway.state import Gateway
 
 RESOURCES = (
     sessions,
+    connection,
     limits,
     organizations,
     secrets,
@@ -104,7 +107,9 @@ def _options() -> list[HTTPRouteHandler]:
 
 def _allowing(path: str, allowed: str) -> HTTPRouteHandler:
     @route(
-        path.replace("}", ":str}").replace("{metric:str}", "{metric:path}"),
+        path.replace("}", ":str}")
+        .replace("{metric:str}", "{metric:path}")
+        .replace("{path:str}", "{path:path}"),
         http_method=[HttpMethod.OPTIONS],
         status_code=204,
     )
@@ -119,7 +124,8 @@ async def _before(request: Request[Any, Any, Any]) -> None:
     if request.method == "OPTIONS":
         return
     check_path(request)
-    check_query(request)
+    if not request.route_handler.opt.get("any_query"):
+        check_query(request)
     await check_content(request)
 
 
@@ -133,7 +139,7 @@ def litestar(gateway: Gateway) -> Litestar:
     app = Litestar(
         route_handlers=[
             *_options(),  # first: else Litestar makes its own
-            *(handler for module in (*RESOURCES, operation) for handler in module.ROUTES),
+            *(handler for module in (*RESOURCES, operation, console) for handler in module.ROUTES),
             document,
         ],
         guards=[authorize],
@@ -146,7 +152,7 @@ def litestar(gateway: Gateway) -> Litestar:
         exception_handlers={Exception: handle},
         plugins=[StrictBodies()],
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"authenticator": gateway.keys}),
+        state=State({"authenticator": gateway.keys, "sessions": gateway.sessions}),
         openapi_config=None,
         logging_config=None,
         debug=False,

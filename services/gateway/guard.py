@@ -11,6 +11,7 @@ from contracts.failures import Refused
 from contracts.organizations import PLATFORM, Principal
 from services.gateway.access import DEVICE, OPERATOR, PUBLIC, RIGHTS, allowed, template
 from services.gateway.auth import Keys, on_behalf, presented
+from services.gateway.sessions import Sessions
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -19,7 +20,13 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRoute
     if route in PUBLIC or route[0] == "OPTIONS":
         return
     needed = RIGHTS[route]
-    secret = presented(connection.headers, device_allowed=DEVICE in needed)
+    sessions: Sessions = connection.app.state.sessions
+    if "authorization" not in connection.headers and (
+        session := sessions.of(route[0], connection.headers, connection.cookies)
+    ):
+        secret = session.secret
+    else:
+        secret = presented(connection.headers, device_allowed=DEVICE in needed)
     keys: Keys = connection.app.state.authenticator
     principal = on_behalf(await keys.authenticate(secret), connection.headers.get("x-organization"))
     _check(principal, needed, is_device=secret.username is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import SecretStr, model_validator
 
 from runtime.settings import ServiceSettings
 from services.gateway.issuer_keys import trustworthy
@@ -43,6 +43,10 @@ class GatewaySettings(ServiceSettings):
     """A reader resumes after this: so that streams follow deployments and rebalance over replicas."""
     stream_send_s: float = 20.0
     """A reader that takes nothing for this long is cut off; it resumes where it was."""
+    session_key: SecretStr | None = None
+    """What the console's sessions are sealed with, the same in every replica; by default derived from the seed."""
+    session_lasts_s: float = 12 * 3600.0
+    """A working day: then the key is asked for again."""
     oidc_issuer: str = ""
     """Whose tokens are taken beside API keys, as `iss` names it; empty: nobody's."""
     oidc_audience: str = ""

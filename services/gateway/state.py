@@ -19,6 +19,7 @@ from services.gateway.ingests import Ingests
 from services.gateway.live.streams import Live
 from services.gateway.metering import Metering
 from services.gateway.orders import Orders
+from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
 
 
@@ -44,6 +45,7 @@ class Gateway:
         self.metering = Metering()
         self.orders = Orders(bus)
         self.ingests = Ingests(settings)
+        self.sessions = Sessions(settings)
 
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""

@@ -27,6 +27,7 @@ TAGS = {
     "admin": "The read models and the logs. The operator's calls.",
     "api-keys": "Who may call this API, and what for.",
     "credentials": "What a device connects with.",
+    "connection": "Where devices connect to.",
     "limits": "How much may be done, and how much is.",
     "integrations": "The hosted broker, and brokers of your own.",
     "decoders": "How messages are read.",

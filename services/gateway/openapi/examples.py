@@ -15,6 +15,12 @@ from services.gateway.openapi.webhook_examples import WEBHOOK_EXAMPLES
 
 _ORGANIZATION = "org_k3v9x2m7q4t8w1zb"
 _CREATED = "2026-11-21T18:00:00Z"
+_ENDPOINTS = {
+    "mqtt": "mqtt://mqtt.example.com:1883",
+    "ws": "ws://mqtt.example.com:9001/mqtt",
+    "mqtts": "mqtts://mqtt.example.com:8883",
+    "wss": "wss://mqtt.example.com:8084/mqtt",
+}
 _CREDENTIAL = {
     "id": "cred_5n8p2x7m4k9q1w3z",
     "name": "Boiler 7",
@@ -182,15 +188,11 @@ EXAMPLES: dict[str, Any] = {
     "ApiKeyWithSecret": {**_API_KEY, "secret": "hmq_key_…"},
     "ApiKeyView": _API_KEY,
     "NewCredential": {"name": "Boiler 7", "device_id": "boiler-7"},
-    "CredentialIssued": {
-        **_CREDENTIAL,
-        "password": "hmq_dev_…",
-        "endpoints": {
-            "mqtt": "mqtt://mqtt.example.com:1883",
-            "ws": "ws://mqtt.example.com:9001/mqtt",
-            "mqtts": "mqtts://mqtt.example.com:8883",
-            "wss": "wss://mqtt.example.com:8084/mqtt",
-        },
+    "CredentialIssued": {**_CREDENTIAL, "password": "hmq_dev_…", "endpoints": _ENDPOINTS},
+    "ConnectionView": {
+        "topic_prefix": _ORGANIZATION,
+        "endpoints": _ENDPOINTS,
+        "certificate_authority": "/v1/ca.pem",
     },
     "CredentialView": _CREDENTIAL,
     "ClientCertificate": {"fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},

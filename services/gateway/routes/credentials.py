@@ -107,14 +107,17 @@ async def issue_credential(
 
 
 def with_endpoints(issued: CredentialWithPassword, gateway: Gateway) -> CredentialIssued:
+    return CredentialIssued(**issued.model_dump(), endpoints=endpoints_of(gateway))
+
+
+def endpoints_of(gateway: Gateway) -> Endpoints:
     settings = gateway.settings
-    endpoints = Endpoints(
+    return Endpoints(
         mqtt=settings.public_mqtt_url,
         ws=settings.public_mqtt_ws_url,
         mqtts=settings.public_mqtts_url,
         wss=settings.public_mqtt_wss_url,
     )
-    return CredentialIssued(**issued.model_dump(), endpoints=endpoints)
 
 
 @get("/v1/credentials")

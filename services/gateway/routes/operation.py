@@ -45,8 +45,8 @@ async def metrics(gateway: Backend) -> Response[bytes]:
 
 @get("/", include_in_schema=False)
 async def root() -> Redirect:
-    """People land at the documentation."""
-    return Redirect("/docs", status_code=307)
+    """People land at the console."""
+    return Redirect("/console", status_code=307)
 
 
 @get("/docs", include_in_schema=False)

@@ -1,0 +1,70 @@
+import createClient, { type FetchResponse, type Middleware } from "openapi-fetch";
+import { type Problem, problemFrom } from "./problem";
+import type { paths } from "./schema";
+
+const sessionEnded = new Set<() => void>();
+let organization: string | null = null;
+
+/** For which organization the operator acts in this tab; null for everybody else. */
+export function actFor(chosen: string | null): void {
+  organization = chosen;
+}
+
+export function onSessionEnded(listener: () => void): () => void {
+  sessionEnded.add(listener);
+  return () => sessionEnded.delete(listener);
+}
+
+/** What every request of ours carries: another site's page could not add it. */
+export function ownHeaders(): Record<string, string> {
+  return { "x-console-session": "1", ...(organization ? { "x-organization": organization } : {}) };
+}
+
+/** What a refused response says; whoever waits for the session's end is told. */
+export async function refusal(response: Response): Promise<Problem> {
+  const document = await response.json().catch(() => undefined);
+  return ended(problemFrom(document, response));
+}
+
+function ended(problem: Problem): Problem {
+  if (problem.status === 401) for (const listener of sessionEnded) listener();
+  return problem;
+}
+
+const session: Middleware = {
+  onRequest({ request }) {
+    for (const [name, value] of Object.entries(ownHeaders())) request.headers.set(name, value);
+    return request;
+  },
+};
+
+/** The gateway's API with the types of its OpenAPI document. Wrap calls in `ok`. */
+export const api = createClient<paths>({
+  baseUrl: "/",
+  querySerializer: { array: { style: "form", explode: true } },
+});
+api.use(session);
+
+/** The answer's body; throws a `Problem` where the API refused. */
+export async function ok<T extends Record<string | number, unknown>, O, M extends `${string}/${string}`>(
+  asked: Promise<FetchResponse<T, O, M>>,
+): Promise<NonNullable<FetchResponse<T, O, M>["data"]>> {
+  const { data, error, response } = await asked;
+  if (!response.ok) throw ended(problemFrom(error, response));
+  return data as NonNullable<FetchResponse<T, O, M>["data"]>;
+}
+
+/** All pages of a list, up to `most` items: what a table that sorts and searches in the browser needs. */
+export async function all<Item>(
+  page: (cursor: string | undefined) => Promise<{ items: Item[]; next_cursor?: string | null }>,
+  most = 10_000,
+): Promise<Item[]> {
+  const found: Item[] = [];
+  let cursor: string | undefined;
+  do {
+    const one = await page(cursor);
+    found.push(...one.items);
+    cursor = one.next_cursor ?? undefined;
+  } while (cursor && found.length < most);
+  return found;
+}

@@ -1,0 +1,42 @@
+import "@mantine/core/styles.layer.css";
+import "virtual:theme.css";
+import "./styles.css";
+import { MantineProvider } from "@mantine/core";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { onSessionEnded } from "./api/client";
+import { queryClient } from "./api/queries";
+import { sessionQuery } from "./api/session";
+import { router } from "./routes";
+import { theme } from "./theme";
+import { Toasts } from "./ui/toasts";
+
+onSessionEnded(() => {
+  if (router.state.location.pathname === "/sign-in") return;
+  const from = router.state.location.href;
+  queryClient.clear();
+  queryClient.setQueryData(sessionQuery.queryKey, null);
+  void router.navigate({ to: "/sign-in", search: { to: from } });
+});
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      {/* No <style> elements: the theme's variables and classes are a file (plugins/theme-styles.ts). */}
+      <MantineProvider
+        theme={theme}
+        defaultColorScheme="auto"
+        withCssVariables={false}
+        withGlobalClasses={false}
+      >
+        <QueryClientProvider client={queryClient}>
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+        <Toasts />
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

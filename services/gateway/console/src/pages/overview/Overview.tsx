@@ -1,0 +1,56 @@
+import { useQuery } from "@tanstack/react-query";
+import { KeyRound } from "lucide-react";
+import { api, ok } from "@/api/client";
+import { useSession } from "@/api/session";
+import { Empty } from "@/ui/Feedback";
+import { PageButton } from "@/ui/links";
+import { Card, Page } from "@/ui/Page";
+import { ConnectionCard } from "./ConnectionCard";
+import css from "./Overview.module.css";
+import { Recent } from "./Recent";
+import { Tiles } from "./Tiles";
+
+export function Overview() {
+  const session = useSession();
+  const reads = session.can("read");
+  const first = useQuery({
+    queryKey: ["credentials", "any"],
+    queryFn: () => ok(api.GET("/v1/credentials", { params: { query: { limit: 1 } } })),
+    enabled: session.can("read", "manage_credentials"),
+  });
+  const nothingYet = first.data?.items.length === 0;
+  return (
+    <Page
+      title="Overview"
+      actions={
+        session.can("manage_credentials") && (
+          <PageButton to="/credentials" search={{ new: true }} leftSection={<KeyRound size={16} />}>
+            New credential
+          </PageButton>
+        )
+      }
+    >
+      {nothingYet && session.can("manage_credentials") && (
+        <Card>
+          <Empty
+            icon={KeyRound}
+            title="Get the first device online"
+            action={
+              <PageButton to="/credentials" search={{ new: true }} size="md">
+                Create a credential
+              </PageButton>
+            }
+          >
+            A credential is what a device connects with. You get its password, and code for your kind of
+            device with everything filled in; this page then shows the data as it comes.
+          </Empty>
+        </Card>
+      )}
+      {reads && <Tiles />}
+      <div className={css.halves}>
+        <ConnectionCard />
+        {reads && <Recent />}
+      </div>
+    </Page>
+  );
+}

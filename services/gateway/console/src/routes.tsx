@@ -1,0 +1,100 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  retainSearchParams,
+} from "@tanstack/react-router";
+import { actFor } from "./api/client";
+import { queryClient } from "./api/queries";
+import { sessionQuery } from "./api/session";
+import { NotFound, PageFailed, PagePending } from "./shell/fallbacks";
+import { Shell } from "./shell/Shell";
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+
+/** `org`: for which organization the operator acts in this tab; in the address, so that links say it, too. */
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  validateSearch: (search: Record<string, unknown>): { org?: string } => ({ org: text(search.org) }),
+  search: { middlewares: [retainSearchParams(["org"])] },
+  component: Outlet,
+  notFoundComponent: NotFound,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search.to) }),
+  component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
+});
+
+let actedFor: string | null = null;
+
+/** Everything else is for whoever is signed in. */
+const signed = createRoute({
+  getParentRoute: () => root,
+  id: "signed",
+  beforeLoad: async ({ context, search, location }) => {
+    const session = await context.queryClient.ensureQueryData(sessionQuery);
+    if (!session) throw redirect({ to: "/sign-in", search: { to: location.href } });
+    if (session.operator && !search.org && location.pathname !== "/organizations") {
+      throw redirect({ to: "/organizations" });
+    }
+    const organization = session.operator ? (search.org ?? null) : null;
+    actFor(organization);
+    if (organization !== actedFor) {
+      actedFor = organization;
+      context.queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
+    }
+  },
+  component: Shell,
+});
+
+/** A page per line, each in a file of its own that is loaded when it is opened. See README.md. */
+const page = {
+  overview: createRoute({
+    getParentRoute: () => signed,
+    path: "/",
+    component: lazyRouteComponent(() => import("./pages/overview/Overview"), "Overview"),
+  }),
+  organizations: createRoute({
+    getParentRoute: () => signed,
+    path: "/organizations",
+    component: lazyRouteComponent(() => import("./pages/organizations/Organizations"), "Organizations"),
+  }),
+  credentials: createRoute({
+    getParentRoute: () => signed,
+    path: "/credentials",
+    validateSearch: (search: Record<string, unknown>): { new?: boolean } => ({
+      new: search.new === true || undefined,
+    }),
+    component: lazyRouteComponent(() => import("./pages/credentials/Credentials"), "Credentials"),
+  }),
+  credential: createRoute({
+    getParentRoute: () => signed,
+    path: "/credentials/$id",
+    validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search.tab) }),
+    component: lazyRouteComponent(() => import("./pages/credentials/Credential"), "Credential"),
+  }),
+};
+
+export const router = createRouter({
+  routeTree: root.addChildren([signIn, signed.addChildren(Object.values(page))]),
+  basepath: "/console",
+  context: { queryClient },
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+  defaultErrorComponent: PageFailed,
+  defaultPendingComponent: PagePending,
+  defaultPendingMs: 300,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

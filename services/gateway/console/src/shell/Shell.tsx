@@ -1,0 +1,165 @@
+import {
+  ActionIcon,
+  Burger,
+  Drawer,
+  Kbd,
+  Tooltip,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { useDisclosure, useHotkeys } from "@mantine/hooks";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { BookOpen, LogOut, Moon, Search, Sun } from "lucide-react";
+import { useEffect, useRef } from "react";
+import { useSession } from "@/api/session";
+import { Jump } from "./Jump";
+import { Logo } from "./Logo";
+import { leave } from "./leave";
+import { NAVIGATION } from "./navigation";
+import { OrganizationName } from "./OrganizationName";
+import css from "./Shell.module.css";
+
+/** The frame around every page of whoever is signed in. */
+export function Shell() {
+  const [menu, { toggle, close }] = useDisclosure(false);
+  const [jump, { open: openJump, close: closeJump }] = useDisclosure(false);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useHotkeys([["mod+K", openJump]], []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever the page changes
+  useEffect(() => {
+    close();
+    if (first.current) first.current = false;
+    else main.current?.focus({ preventScroll: true }); // so that a screen reader and Tab begin at the new page
+  }, [path]);
+  return (
+    <div className={css.shell}>
+      <a href="#main" className={css.skip}>
+        Skip to the content
+      </a>
+      <header className={css.bar}>
+        <Burger
+          opened={menu}
+          onClick={toggle}
+          size="sm"
+          aria-label={menu ? "Close the menu" : "Open the menu"}
+        />
+        <Logo />
+        <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Go to…" onClick={openJump}>
+          <Search size={19} />
+        </ActionIcon>
+      </header>
+      <aside className={css.side}>
+        <Menu openJump={openJump} />
+      </aside>
+      <Drawer
+        opened={menu}
+        onClose={close}
+        size={280}
+        padding={0}
+        withCloseButton={false}
+        title={null}
+        attributes={{ content: { "aria-label": "Menu" } }}
+      >
+        <div className={css.drawer}>
+          <Menu openJump={openJump} />
+        </div>
+      </Drawer>
+      <main id="main" ref={main} tabIndex={-1} className={css.main}>
+        <Outlet />
+      </main>
+      <Jump opened={jump} onClose={closeJump} />
+    </div>
+  );
+}
+
+function Menu({ openJump }: { openJump: () => void }) {
+  const session = useSession();
+  const mac = navigator.platform.startsWith("Mac");
+  return (
+    <div className={css.menu}>
+      <div className={css.head}>
+        <Logo />
+        <OrganizationName />
+        <button type="button" className={css.search} onClick={openJump}>
+          <Search size={15} aria-hidden />
+          <span>Go to…</span>
+          <Kbd size="xs">{mac ? "⌘ K" : "Ctrl K"}</Kbd>
+        </button>
+      </div>
+      <nav aria-label="Pages" className={css.nav}>
+        {session.organization !== "" &&
+          NAVIGATION.map((group) => {
+            const places = group.places.filter(
+              (place) => !place.scopes.length || session.can(...place.scopes),
+            );
+            if (!places.length) return null;
+            return (
+              <div key={group.label ?? ""} className={css.group}>
+                {group.label && <div className={css.groupLabel}>{group.label}</div>}
+                {places.map((place) => (
+                  <Link
+                    key={place.to}
+                    to={place.to}
+                    className={css.link}
+                    activeOptions={{ exact: place.to === "/" }}
+                  >
+                    <place.icon size={17} className={css.linkIcon} />
+                    {place.label}
+                  </Link>
+                ))}
+              </div>
+            );
+          })}
+      </nav>
+      <div className={css.foot}>
+        <SchemeToggle />
+        <Tooltip label="API reference">
+          <ActionIcon
+            component="a"
+            href="/docs"
+            target="_blank"
+            variant="subtle"
+            color="gray"
+            size="lg"
+            aria-label="API reference"
+          >
+            <BookOpen size={17} />
+          </ActionIcon>
+        </Tooltip>
+        <span className={css.spring} />
+        <Tooltip label="Sign out">
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size="lg"
+            aria-label="Sign out"
+            onClick={() => void leave()}
+          >
+            <LogOut size={17} />
+          </ActionIcon>
+        </Tooltip>
+      </div>
+    </div>
+  );
+}
+
+export function SchemeToggle() {
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true }); // else it writes a <style>
+  const dark = useComputedColorScheme("light", { getInitialValueInEffect: false }) === "dark";
+  const label = dark ? "Light colours" : "Dark colours";
+  return (
+    <Tooltip label={label}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label={label}
+        onClick={() => setColorScheme(dark ? "light" : "dark")}
+      >
+        {dark ? <Sun size={17} /> : <Moon size={17} />}
+      </ActionIcon>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,38 @@
+import { Gauge, KeyRound } from "lucide-react";
+import type { ComponentType } from "react";
+import type { Scope } from "@/api/session";
+
+export interface Place {
+  to: string;
+  label: string;
+  icon: ComponentType<{ size?: number; className?: string }>;
+  /** Shown to keys with one of these; absent for others. */
+  scopes: Scope[];
+  /** Further words by which Ctrl-K finds it. */
+  words?: string;
+}
+
+export interface Group {
+  label: string | null;
+  places: Place[];
+}
+
+/** What the menu and Ctrl-K show, in this order. A page that is added adds a line. */
+export const NAVIGATION: Group[] = [
+  {
+    label: null,
+    places: [{ to: "/", label: "Overview", icon: Gauge, scopes: [], words: "home connection host port" }],
+  },
+  {
+    label: "Connect",
+    places: [
+      {
+        to: "/credentials",
+        label: "Credentials",
+        icon: KeyRound,
+        scopes: ["read", "manage_credentials"],
+        words: "mqtt password user acl device rotate revoke",
+      },
+    ],
+  },
+];

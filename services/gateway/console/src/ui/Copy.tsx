@@ -1,0 +1,92 @@
+import { ActionIcon, Button, Tooltip } from "@mantine/core";
+import { Check, Copy as CopyIcon } from "lucide-react";
+import { useEffect, useState } from "react";
+import css from "./Copy.module.css";
+
+/** Copies also where the page came by plain http from another machine, and browsers keep the clipboard shut. */
+export async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = css.aside ?? "";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+function useCopied(): [boolean, (text: string) => void] {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = window.setTimeout(() => setCopied(false), 1600);
+    return () => window.clearTimeout(timer);
+  }, [copied]);
+  return [copied, (text) => void copy(text).then(setCopied)];
+}
+
+/** An icon that copies; `label` names what. */
+export function CopyIconButton({ text, label }: { text: string; label: string }) {
+  const [copied, run] = useCopied();
+  return (
+    <Tooltip label={copied ? "Copied" : `Copy ${label}`}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="md"
+        aria-label={`Copy ${label}`}
+        onClick={() => run(text)}
+      >
+        {copied ? <Check size={16} aria-hidden /> : <CopyIcon size={16} aria-hidden />}
+        <span className={css.aside} aria-live="polite">
+          {copied ? "Copied" : ""}
+        </span>
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+/** The same as a button with words. */
+export function CopyButton({ text, children = "Copy" }: { text: string; children?: string }) {
+  const [copied, run] = useCopied();
+  const icon = copied ? <Check size={15} aria-hidden /> : <CopyIcon size={15} aria-hidden />;
+  return (
+    <Button variant="default" size="xs" leftSection={icon} onClick={() => run(text)}>
+      {copied ? "Copied" : children}
+    </Button>
+  );
+}
+
+/** A value in one line that can be copied: addresses, ids, topics. */
+export function CopyValue({ text, label }: { text: string; label: string }) {
+  return (
+    <span className={css.value}>
+      <code className={css.code} title={text}>
+        {text}
+      </code>
+      <CopyIconButton text={text} label={label} />
+    </span>
+  );
+}
+
+/** Lines of code with a button that copies them. */
+export function CodeBlock({ code, label }: { code: string; label: string }) {
+  return (
+    <div className={css.block}>
+      <div className={css.corner}>
+        <CopyButton text={code} />
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section className={css.scroll} tabIndex={0} aria-label={label}>
+        <pre className={css.pre}>
+          <code>{code}</code>
+        </pre>
+      </section>
+    </div>
+  );
+}

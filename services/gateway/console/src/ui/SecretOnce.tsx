@@ -1,0 +1,89 @@
+import { Button, Checkbox } from "@mantine/core";
+import { Download, Eye, EyeOff } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { CopyButton } from "./Copy";
+import { download } from "./download";
+import css from "./SecretOnce.module.css";
+
+interface SecretOnceProps {
+  label: string;
+  secret: string;
+  /** Without ending. */
+  filename: string;
+  /** What is downloaded as `.env` and as JSON, by name; by default the secret alone. */
+  values?: Record<string, string | number>;
+  /** Absent: nothing waits for the person. */
+  onSaved?: () => void;
+  savedLabel?: string;
+  children?: ReactNode;
+}
+
+/** A secret that is shown this once: hidden until asked for, copied, downloaded; goes when it was saved. */
+export function SecretOnce({
+  label,
+  secret,
+  filename,
+  values,
+  onSaved,
+  savedLabel = "Done",
+  children,
+}: SecretOnceProps) {
+  const [shown, setShown] = useState(false);
+  const [saved, setSaved] = useState(false);
+  const all = values ?? { API_KEY: secret };
+  const env = Object.entries(all)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
+  return (
+    <div className={css.box}>
+      {children && <p className={css.words}>{children}</p>}
+      <div>
+        <div className={css.label}>{label}</div>
+        <div className={css.secret}>
+          <code className={css.code} data-testid="secret">
+            {shown ? secret : `${secret.slice(0, 12)}${"•".repeat(16)}`}
+          </code>
+        </div>
+      </div>
+      <div className={css.buttons}>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={shown ? <EyeOff size={15} /> : <Eye size={15} />}
+          onClick={() => setShown(!shown)}
+        >
+          {shown ? "Hide" : "Show"}
+        </Button>
+        <CopyButton text={secret}>{`Copy ${label.toLowerCase()}`}</CopyButton>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<Download size={15} />}
+          onClick={() => download(`${filename}.env`, env)}
+        >
+          .env
+        </Button>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<Download size={15} />}
+          onClick={() => download(`${filename}.json`, `${JSON.stringify(all, null, 2)}\n`)}
+        >
+          JSON
+        </Button>
+      </div>
+      {onSaved && (
+        <div className={css.end}>
+          <Checkbox
+            label="I saved it"
+            checked={saved}
+            onChange={(event) => setSaved(event.currentTarget.checked)}
+          />
+          <Button disabled={!saved} onClick={onSaved}>
+            {savedLabel}
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
