@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import bridge, credentials, decoders, expressions, hosted, links, queries, rebuild, tls
+from benchmarks import (
+    bridge,
+    credentials,
+    decoders,
+    exports,
+    expressions,
+    hosted,
+    links,
+    queries,
+    rebuild,
+    tls,
+)
 
 BENCHMARKS = {
     "bridge": bridge.main,
     "credentials": credentials.main,
     "decoders": decoders.main,
+    "exports": exports.main,
     "expressions": expressions.main,
     "hosted": hosted.main,
     "links": links.main,

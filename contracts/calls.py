@@ -2,7 +2,7 @@
 
 `Call` ties subject, request and answer together; `runtime.rpc` sends and serves it. An answer travels as
 `{"ok": …}` or `{"failure": {family, code, detail, field, extra}}`; before it, where the call has steps and the
-request asks for them, `{"step": …}` for each.
+request asks for them, `{"step": …}` for each; behind it, where the call is a bulk call, a line feed and bytes.
 """
 
 from __future__ import annotations
@@ -64,3 +64,8 @@ class CallWithSteps(Call[RequestT, AnswerT], Generic[RequestT, AnswerT, StepT]):
     """A call whose work is told step by step while it goes on; the answer ends it."""
 
     step: type[StepT]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkCall(Call[RequestT, AnswerT], Generic[RequestT, AnswerT]):
+    """A call whose answer has bytes beside it, which nobody parses on the way."""

@@ -192,6 +192,7 @@ CODES: dict[str, Meaning] = {
     "link.down": Meaning(502, "The integration is not connected"),
     "link.silent": Meaning(504, "No messages have come for longer than is usual"),
     "broker.dropping": Meaning(502, "The broker drops messages"),
+    "format.unavailable": Meaning(501, "This server cannot write the format"),
     # webhooks
     "webhook.unreachable": Meaning(502, "The receiver cannot be reached"),
     "webhook.timeout": Meaning(504, "The receiver did not answer in time"),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts import failures
-from contracts.calls import AnswerT, Call, CallWithSteps, RequestT, StepT
+from contracts.calls import AnswerT, BulkCall, Call, CallWithSteps, RequestT, StepT
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.bus import Bus
 from runtime.observe import log, mark_failed, meter, span, with_trace
@@ -51,6 +51,16 @@ def _plain(value: Any) -> Any:
 async def call(bus: Bus, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
     """The answer. Raises the failure that the other side answered with, or Unavailable: at once with the call's
     `nobody` where nobody serves it, "service.unavailable" when its time is over."""
+    return _answer(what, await _asked(bus, what, request))
+
+
+async def call_bulk(bus: Bus, what: BulkCall[RequestT, AnswerT], request: RequestT) -> tuple[AnswerT, bytes]:
+    """The same, with the bytes beside the answer."""
+    head, _, beside = (await _asked(bus, what, request)).partition(b"\n")
+    return _answer(what, head), beside
+
+
+async def _asked(bus: Bus, what: Call[RequestT, AnswerT], request: RequestT) -> bytes:
     with span(f"call {what.name}", kind=SpanKind.CLIENT):
         try:
             reply = await bus.client.request(
@@ -60,10 +70,14 @@ async def call(bus: Bus, what: Call[RequestT, AnswerT], request: RequestT) -> An
             raise Unavailable(what.nobody, "nobody answers at the moment; try again") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise Unavailable("service.unavailable", f"{what.name} did not answer; try again") from error
-        body = from_json(reply.data)
-        if "failure" in body:
-            raise failures.from_dict(body["failure"])
-        return what.answer.model_validate(body["ok"])
+        return reply.data
+
+
+def _answer(what: Call[RequestT, AnswerT], data: bytes) -> AnswerT:
+    body = from_json(data)
+    if "failure" in body:
+        raise failures.from_dict(body["failure"])
+    return what.answer.model_validate(body["ok"])
 
 
 async def answer_to(
@@ -73,12 +87,29 @@ async def answer_to(
     body: bytes,
 ) -> bytes:
     """What goes back to the caller, whatever happens in the handler."""
+
+    async def made(request: RequestT) -> bytes:
+        return _ok(await handler(request))
+
+    return await _answered(what, made, headers, body)
+
+
+def _ok(answer: BaseModel) -> bytes:
+    return b'{"ok":' + encode(answer) + b"}"
+
+
+async def _answered(
+    what: Call[RequestT, AnswerT],
+    made: Callable[[RequestT], Awaitable[bytes]],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> bytes:
     started = time.perf_counter()
     outcome = "ok"
     with span(f"serve {what.name}", parent=headers, kind=SpanKind.SERVER) as current:
         try:
             request = what.request.model_validate_json(body)
-            return b'{"ok":' + encode(await handler(request)) + b"}"
+            return await made(request)
         except Failure as failure:
             outcome = failure.code
             return to_json({"failure": failure.as_dict()})
@@ -108,6 +139,27 @@ def serve(
 
     async def answer(message: NatsMessage) -> bytes:
         return await answer_to(what, handler, message.headers, message.body)
+
+    broker.subscriber(what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL)(
+        answer
+    )
+
+
+def serve_bulk(
+    broker: NatsBroker,
+    what: BulkCall[RequestT, AnswerT],
+    handler: Callable[[RequestT], Awaitable[tuple[AnswerT, bytes]]],
+    *,
+    queue: str,
+) -> None:
+    """The same for a call whose answer has bytes beside it."""
+
+    async def made(request: RequestT) -> bytes:
+        answer, beside = await handler(request)
+        return _ok(answer) + b"\n" + beside
+
+    async def answer(message: NatsMessage) -> bytes:
+        return await _answered(what, made, message.headers, message.body)
 
     broker.subscriber(what.subject, queue=queue, max_workers=CONCURRENT_MAX, ack_policy=AckPolicy.MANUAL)(
         answer

@@ -17,7 +17,7 @@ from runtime.observe import log, mark_failed, meter, span, traceparent
 from services.gateway import problems
 from services.gateway.access import template
 from services.gateway.handshake import as_get
-from services.gateway.settings import HEADERS_BYTES_MAX
+from services.gateway.settings import EXPORT_LASTS_S, HEADERS_BYTES_MAX
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,7 +26,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STREAM = "/v1/stream"
 # These answer as they go; an ingest stream has time-outs of its own for each read and each write.
-LASTING_S = {"/v1/credentials/bulk": 300.0, "/v1/ingest/stream": 24 * 3600.0}
+LASTING_S = {
+    "/v1/credentials/bulk": 300.0,
+    "/v1/ingest/stream": 24 * 3600.0,
+    "/v1/telemetry/export": EXPORT_LASTS_S,
+    "/v1/activity/export": EXPORT_LASTS_S,
+}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = log(part="access")
 _duration = meter.create_histogram(

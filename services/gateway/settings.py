@@ -47,6 +47,14 @@ class GatewaySettings(ServiceSettings):
     """What the console's sessions are sealed with, the same in every replica; by default derived from the seed."""
     session_lasts_s: float = 12 * 3600.0
     """A working day: then the key is asked for again."""
+    exports_max: int = 20
+    """Exports in this process: each holds two pages of 1 MiB, one as Parquet a group of rows of some 30 MiB."""
+    exports_per_organization_max: int = 2
+    """Under way at once: one tenant cannot take the others' places, nor keep the database busy."""
+    export_send_s: float = 60.0
+    """A client that takes nothing for this long is cut off; it resumes behind the last line that it has."""
+    export_patience_s: float = 60.0
+    """How long an export that has begun waits for telemetry to come back before it is broken off."""
     oidc_issuer: str = ""
     """Whose tokens are taken beside API keys, as `iss` names it; empty: nobody's."""
     oidc_audience: str = ""
@@ -74,6 +82,8 @@ BATCH_BODY_BYTES_MAX = 1 * MIB
 """Of a batch to publish: its topics and payloads have 640 KiB, so that it is one message on the bus."""
 LINES_BODY_BYTES_MAX = 4 * MIB
 """Of an NDJSON body: memory for some hundred of them at once is there."""
+EXPORT_LASTS_S = 4 * 3600.0
+"""From the first header to the last byte; what was cut off is resumed."""
 CREDENTIALS_LINES_MAX = 10_000  # a fleet; more in several requests
 LINES_MAX = 1000
 """Of an NDJSON body: two batches of the log."""

@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable
 
 from litestar.di import NamedDependency
 
-from contracts.calls import AnswerT, Call, CallWithSteps, RequestT, StepT
+from contracts.calls import AnswerT, BulkCall, Call, CallWithSteps, RequestT, StepT
 from contracts.failures import Refused, Unavailable
 from contracts.integrations import GET_INTEGRATION, GetIntegration
 from contracts.links import LinkCall, LinkRequestT
 from runtime.bus import Bus
 from runtime.health import Health
 from runtime.log_writer import LogWriter
-from runtime.rpc import call, follow
+from runtime.rpc import call, call_bulk, follow
 from services.gateway.auth import Keys
-from services.gateway.ingests import Ingests
 from services.gateway.live.streams import Live
 from services.gateway.metering import Metering
 from services.gateway.orders import Orders
 from services.gateway.sessions import Sessions
+from services.gateway.places import Places
 from services.gateway.settings import GatewaySettings
 
 
@@ -46,10 +46,25 @@ class Gateway:
         self.orders = Orders(bus)
         self.ingests = Ingests(settings)
         self.sessions = Sessions(settings)
+        self.ingests = Places(
+            "ingest streams",
+            lambda: settings.ingests_max,
+            lambda: settings.ingests_per_organization_max,
+        )
+        self.exports = Places(
+            "exports",
+            lambda: settings.exports_max,
+            lambda: settings.exports_per_organization_max,
+            retry_after_s=30,
+        )
 
     async def ask(self, what: Call[RequestT, AnswerT], request: RequestT) -> AnswerT:
         """The answer of another service; raises its failure."""
         return await call(self.bus, what, request)
+
+    async def ask_bulk(self, what: BulkCall[RequestT, AnswerT], request: RequestT) -> tuple[AnswerT, bytes]:
+        """The same, with the bytes beside the answer."""
+        return await call_bulk(self.bus, what, request)
 
     async def follow(
         self,

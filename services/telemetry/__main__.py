@@ -10,6 +10,7 @@ from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
 from contracts.decoder_previews import PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
+from contracts.exports import EXPORT_ACTIVITY, EXPORT_READINGS
 from contracts.organizations import PLATFORM
 from contracts.redecode import EndRedecode, OrderRetry, RedecodeOrder
 from contracts.streams import COMMANDS
@@ -37,6 +38,7 @@ from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.preview import Previews
 from services.telemetry.projector import Projection, Projector
 from services.telemetry.queries import Queries
+from services.telemetry.queries.exports import Exports
 from services.telemetry.rebuild import Rebuilder
 from services.telemetry.rebuild_calls import RebuildCalls
 from services.telemetry.reconcile import reconcile, reconcile_once
@@ -193,6 +195,15 @@ async def run() -> None:
             directory.described,
         )
         service.on_stop(answers.close)
+        files = Exports.connect(
+            settings.database_query_url.get_secret_value(),
+            settings.export_pool_size,
+            settings.export_timeout_s,
+            directory.described,
+        )
+        service.on_stop(files.close)
+        rpc.serve_bulk(bus.broker, EXPORT_READINGS, files.readings, queue=NAME)
+        rpc.serve_bulk(bus.broker, EXPORT_ACTIVITY, files.activity, queue=NAME)
         said = ActivityLog(bus)
         service.task(said.run(), "what is said")
         alerting.serve(answers, said)

@@ -32,6 +32,10 @@ class Settings(ServiceSettings):
     """Connections for queries: two cores answer no more at a time; others wait their turn."""
     query_timeout_s: float = 8.0
     """Below the 10 s that callers wait."""
+    export_pool_size: int = 2
+    """Connections for exports: their pages wait for each other, and take none from those who ask for a screen."""
+    export_timeout_s: float = 30.0
+    """Of a page, which takes some 50 ms: below the 40 s that the gateway waits."""
 
     messages_days: int = 30
     """As long as MESSAGES holds them: further back nothing can be decoded again."""

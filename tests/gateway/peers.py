@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from contracts import (
     decoder_previews,
     device_commands,
     devices,
+    exports,
     integrations,
     key_rotation,
     limits,
@@ -121,6 +123,22 @@ class Peers:
         for what, answer in (_INGEST | _LINKS | _CALLS_TO_WEBHOOKS).items():
             self._serve("ingest", what, answer)
         self._serve_connection_tests()
+        self._serve_exports()
+
+    def _serve_exports(self) -> None:
+        """Empty ones, where `answers` has no other."""
+
+        async def answer(subject: str, request: Any) -> tuple[exports.ExportPage, bytes]:
+            self.asked.append(request)
+            if replaced := self.answers.get(subject):
+                page: tuple[exports.ExportPage, bytes] = await replaced(request)
+                return page
+            return exports.ExportPage(position=None, rows=1000), b""
+
+        serve: Any = rpc.serve_bulk  # of two kinds
+        for what in (exports.EXPORT_READINGS, exports.EXPORT_ACTIVITY):
+            handler = partial(answer, what.subject)
+            serve(self.buses["telemetry"].broker, what, handler, queue="telemetry")
 
     def _serve_connection_tests(self) -> None:
         async def answer(

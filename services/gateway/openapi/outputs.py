@@ -17,6 +17,17 @@ _ALWAYS = ("request.malformed", "service.unavailable", "internal")
 
 
 def answer(call: Call, models: tuple[type[BaseModel], ...], references: dict[Any, str]) -> dict[str, Any]:
+    if contents := call.handler.opt.get("contents"):
+        return {
+            "description": call.handler.opt["answer_words"],
+            "content": {
+                media_type: {
+                    "schema": {"type": "string"},
+                    **({} if example is None else {"example": example}),
+                }
+                for media_type, example in contents.items()
+            },
+        }
     if media_type := call.handler.opt.get("answer"):
         return {
             "description": call.handler.opt.get("answer_words", "Events, without end"),

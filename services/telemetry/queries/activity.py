@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 
 from contracts.calls import Page
 from contracts.telemetry import ActivityRow, ListActivity
@@ -14,7 +14,7 @@ from services.telemetry.queries.session import ReadStore
 from services.telemetry.tables import activity
 
 _KIND = "activity"
-_ORDER = (activity.c.time, activity.c.sequence, activity.c.epoch)
+ORDER = (activity.c.time, activity.c.sequence, activity.c.epoch)
 _SHOWN = ActivityRow.model_fields.keys()
 
 
@@ -27,9 +27,10 @@ async def list_activity(store: ReadStore, query: ListActivity) -> Page[ActivityR
     return Page(items=items, next_cursor=cursor)
 
 
-def statement(query: ListActivity) -> Select[Any]:
+def conditions(query: ListActivity) -> list[ColumnElement[bool]]:
+    """Its filters, without its cursor."""
     held = activity.c
-    wanted = []
+    wanted: list[ColumnElement[bool]] = []
     if query.kind is not None:
         wanted.append(held.kind == query.kind)
     if query.status is not None:
@@ -44,12 +45,17 @@ def statement(query: ListActivity) -> Select[Any]:
         wanted.append(held.time >= query.from_)
     if query.to is not None:
         wanted.append(held.time < query.to)
+    return wanted
+
+
+def statement(query: ListActivity) -> Select[Any]:
+    wanted = conditions(query)
     if query.cursor is not None:
         after = cursors.decode(_KIND, query.cursor, datetime, int, int)
-        wanted += [held.time <= after[0], tuple_(*_ORDER) < tuple_(*after)]
+        wanted += [activity.c.time <= after[0], tuple_(*ORDER) < tuple_(*after)]
     return (
         select(activity)
         .where(and_(True, *wanted))
-        .order_by(*(column.desc() for column in _ORDER))
+        .order_by(*(column.desc() for column in ORDER))
         .limit(query.limit + 1)
     )

@@ -56,9 +56,9 @@ def statement(query: ListTelemetry) -> Select[Any]:
         device = select(devices.c.id).where(devices.c.name == query.device_id[0]).scalar_subquery()
         wanted.append(held.device == device)
     elif query.device_id:
-        wanted.append(held.device == any_(_ids(devices, query.device_id)))
+        wanted.append(held.device == any_(ids(devices, query.device_id)))
     if query.metric:
-        wanted.append(held.metrics.overlap(_ids(metrics, query.metric)))
+        wanted.append(held.metrics.overlap(ids(metrics, query.metric)))
     if query.integration_id:
         wanted.append(held.source.in_(query.integration_id))
     if query.from_ is not None:
@@ -110,7 +110,7 @@ def _newest_first(rows: FromClause) -> list[Any]:
     return [rows.c[column.name].desc() for column in _ORDER]
 
 
-def _ids(table: Table, names: tuple[str, ...]) -> Any:
+def ids(table: Table, names: tuple[str, ...]) -> Any:
     """Found once, before the scan."""
     ids = select(table.c.id).where(table.c.name.in_(names)).scalar_subquery()
     return func.array(ids, type_=ARRAY(Integer))
