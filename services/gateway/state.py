@@ -18,8 +18,8 @@ from services.gateway.auth import Keys
 from services.gateway.live.streams import Live
 from services.gateway.metering import Metering
 from services.gateway.orders import Orders
-from services.gateway.sessions import Sessions
 from services.gateway.places import Places
+from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
 
 
@@ -44,7 +44,6 @@ class Gateway:
         self.health = health
         self.metering = Metering()
         self.orders = Orders(bus)
-        self.ingests = Ingests(settings)
         self.sessions = Sessions(settings)
         self.ingests = Places(
             "ingest streams",
