@@ -102,6 +102,7 @@ CODES: dict[str, Meaning] = {
     "rebuild.running": Meaning(409, "A rebuild is under way"),
     "redecode.running": Meaning(409, "A redecode is under way"),
     "redecode.ended": Meaning(409, "The redecode has ended"),
+    "retention.exceeded": Meaning(422, "What this is computed of is kept no longer"),
     # entities
     "organization.deleted": Meaning(409, "The organization is deleted"),
     "credential.exists": Meaning(409, "The credential exists already"),

@@ -47,6 +47,8 @@ from services.telemetry.redecode_calls import RedecodeCalls
 from services.telemetry.redecode_job import Outcomes
 from services.telemetry.redecode_preview import Preview
 from services.telemetry.rereading import NoDeadLetters
+from services.telemetry.rollups.keeper import RollupKeeper
+from services.telemetry.rollups.marks import Marks
 from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
 from services.telemetry.shadow import ShadowDictionaries
@@ -87,7 +89,7 @@ async def run() -> None:
                 directory,
                 DeadLetters(writer),
                 partitions,
-                followers=(DeviceSources(), alerting.messages),
+                followers=(DeviceSources(), Marks(), alerting.messages),
             ),
             happened,
             batch_messages_max=settings.batch_messages_max,
@@ -128,6 +130,10 @@ async def run() -> None:
         service.health.add("dead letters", lambda: letters.trouble)
         service.health.add("messages", lambda: messages.trouble)
         service.health.add("activity", lambda: events.trouble)
+        keeper = RollupKeeper(
+            pool, messages, grace_s=settings.rollup_grace_s, settle_s=settings.rollup_settle_s
+        )
+        service.task(keeper.run(), "roll-ups")
         days_kept = {
             "samples": settings.samples_days,
             "messages": settings.messages_days,

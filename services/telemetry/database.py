@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncpg
 
-WRITERS_MAX = 12  # messages, activity, commands, alerts, their dictionaries, housekeeping, one to spare
+WRITERS_MAX = (
+    14  # messages, activity, commands, alerts, their dictionaries, roll-ups, housekeeping, one to spare
+)
 COMMAND_TIMEOUT_S = 10.0  # a hung server is noticed within it; a COPY of a batch takes a tenth of a second
 
 # What a read error may be: the server is away, starting, stopping, out of room, or not set up yet. All are

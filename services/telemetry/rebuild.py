@@ -24,8 +24,10 @@ from runtime.observe import log
 from services.telemetry import carrying, checkpoints, comparing, parting, shadow
 from services.telemetry.checkpoints import Outdated, Overtaken, Segment, Session
 from services.telemetry.database import AWAY
+from services.telemetry.place import Checkpoint
 from services.telemetry.projector import Projection, Projector, StreamChanged
 from services.telemetry.rereading import Cancelled, LogMoved, Rereader
+from services.telemetry.rollups import rebuilt
 from services.telemetry.shadow import MODELS, PARTITIONED, SUMS, TABLES
 
 _log = log(part="rebuild")
@@ -79,6 +81,7 @@ class Job:
         self, id: int, segments: dict[str, list[Segment]], readers: dict[str, Rereader[Any]]
     ) -> None:
         self.id, self.segments, self.readers = id, segments, readers
+        self.compared: Checkpoint | None = None  # up to where samples were
 
     def complete(self, name: str) -> bool:
         """Whether the log goes back to the beginning of what was ever read."""
@@ -199,6 +202,7 @@ class Rebuilder:
         return Job(id, segments, readers)
 
     async def _carry(self, pool: asyncpg.Pool, holder: Session, job: Job) -> None:
+        await rebuilt.carry_metrics(holder)
         for name, stream in self._streams.items():
             if job.complete(name):
                 continue
@@ -244,6 +248,9 @@ class Rebuilder:
             place = await job.readers[name].read_to(0)
             found = await comparing.growing(pool, table, place.epoch, place.sequence)
             await holder.execute(_COMPARED, job.id, json.dumps({table: found}))
+            if table == "samples":
+                await rebuilt.note_hours(pool, place.epoch, place.sequence)
+                job.compared = place
 
     async def _exchange(self, pool: asyncpg.Pool, job: Job) -> bool:
         """False where the tables are in use for too long."""
@@ -265,6 +272,8 @@ class Rebuilder:
             for table in COMPARED:
                 found[table] = await comparing.standing(connection, table)
             await connection.execute(_COMPARED, job.id, json.dumps(found))
+            assert job.compared is not None
+            await rebuilt.mark_hours(connection, job.compared.epoch, job.compared.sequence)
             await connection.execute(f"SET LOCAL statement_timeout = {LOCK_MS}")
             await connection.execute("SELECT public.hybridmq_shadow_lock($1)", job.exchanged)
             await connection.execute("SET LOCAL statement_timeout = 0")

@@ -24,6 +24,7 @@ from services.telemetry.place import Checkpoint
 from services.telemetry.redecode_diff import compare, decoded_readings, stored_readings
 from services.telemetry.redecode_orders import Order
 from services.telemetry.retained import new_ones
+from services.telemetry.rollups.marks import hour_of, mark_dirty
 
 _ADVANCE = """
 UPDATE redecodes SET sequence = $3, through_ns = $4, messages = messages + $5, added = added + $6,
@@ -167,6 +168,8 @@ async def _readings(
         ready.rows.samples = [ready.rows.samples[at] for at in kept]
         samples = [samples[at] for at in kept]
     await ready.rows.copy(connection, "samples")
+    await mark_dirty(connection, ready.rows.hours)
+    await mark_dirty(connection, {(row["device"], hour_of(row["time"]), organization) for row in gone})
     before = stored_readings(sorted(gone, key=lambda row: (row["sequence"], row["position"])))
     after = decoded_readings((row, *projection.numbers_of(row)) for row in samples)
     found = compare(before, after)

@@ -13,8 +13,10 @@ _SOME = "SELECT device, metric FROM redecode_doubts WHERE redecode = $1 ORDER BY
 _NEWEST = """
 WITH doubt AS (SELECT * FROM unnest($1::int[], $2::int[]) AS d (device, metric)),
 newest AS (
-    SELECT d.device, d.metric, (SELECT (s.time AT TIME ZONE 'UTC')::date FROM samples s
-        WHERE s.device = d.device AND s.metrics @> ARRAY[d.metric] ORDER BY s.time DESC LIMIT 1) AS day
+    SELECT d.device, d.metric, coalesce((SELECT (s.time AT TIME ZONE 'UTC')::date FROM samples s
+        WHERE s.device = d.device AND s.metrics @> ARRAY[d.metric] ORDER BY s.time DESC LIMIT 1),
+        (SELECT (max(r.time) AT TIME ZONE 'UTC')::date FROM rollups_1d r JOIN retentions k USING (organization)
+        WHERE r.device = d.device AND r.metric = d.metric AND r.time < k.raw_since)) AS day
     FROM doubt d),
 gone AS (
     DELETE FROM device_metrics held USING newest n
@@ -28,7 +30,9 @@ _UNHEARD = """
 WITH unheard AS (
     SELECT d AS id FROM unnest($1::int[]) AS d
     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.device = d)
-        AND NOT EXISTS (SELECT FROM samples s WHERE s.device = d)),
+        AND NOT EXISTS (SELECT FROM samples s WHERE s.device = d)
+        AND NOT EXISTS (SELECT FROM rollups_1d r JOIN retentions k USING (organization)
+            WHERE r.device = d AND r.time < k.raw_since)),
 gone AS (DELETE FROM presence p USING unheard u WHERE p.device = u.id AND p.why IN ('status', 'lwt'))
 UPDATE devices d SET first_seen = NULL, last_seen = NULL, messages = 0 FROM unheard u
 WHERE d.id = u.id AND NOT EXISTS (SELECT FROM connections c WHERE c.device = d.id)

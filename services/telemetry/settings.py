@@ -49,6 +49,10 @@ class Settings(ServiceSettings):
     """As the ALERTS stream; what is open stays."""
     commands_days: int = 30
     """As the COMMANDS stream."""
+    rollup_grace_s: float = 300.0
+    """After the end of an hour: far longer than a batch is under way, so that nobody still writes to it unmarked."""
+    rollup_settle_s: float = 60.0
+    """Late readings come in numbers: an hour is computed again once a minute at most."""
     housekeeping_s: float = 600.0
     """Partitions are dropped and made ahead; a day's length leaves room for many failures."""
     hosted_broker: Literal["nats", "mosquitto"] = "nats"

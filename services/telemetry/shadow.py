@@ -42,6 +42,13 @@ KEPT = (
     "device_sources",  # learnt, by a rebuild the same again
     "metric_uses",  # so, too
     "partition_floors",
+    "rollups_1m",  # of hours whose samples a rebuild made otherwise, they are computed again
+    "rollups_1h",
+    "rollups_1d",
+    "dirty_hours",
+    "dirty_days",
+    "rebuilt_hours",
+    "retentions",
     "rebuilds",
     "redecodes",
     "redecode_doubts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from contracts.decoders.choice import Origin
@@ -57,6 +57,8 @@ _SET_METRICS = (
 )
 
 
+_HOUR = timedelta(hours=1)
+_NO_HOUR = datetime.min.replace(tzinfo=UTC)
 _NOTHING = copying.NULL * 2  # neither others nor units
 
 
@@ -92,6 +94,7 @@ class Rows:
         self.epoch = epoch
         self.seen: dict[int, Seen] = {}
         self.days: set[tuple[str, date]] = set()  # table and day of each row
+        self.hours: set[tuple[int, datetime, int]] = set()  # device, hour and organization of each sample
         self.messages = [self._message(row, epoch) for row in batch.messages]
         for (organization, device), at in batch.heard.items():
             held = self.organizations[organization]
@@ -139,8 +142,8 @@ class Rows:
 
     def _samples(self, rows: Sequence[SampleRow], days: DaysOfMetrics, epoch: int) -> list[bytes]:
         made = []
-        stored = days.stored
-        latest = date.min
+        stored, hours = days.stored, self.hours
+        latest, hour, hour_ends = date.min, _NO_HOUR, _NO_HOUR
         last_origin: Origin | None = None
         decoder = 0
         for (
@@ -168,6 +171,10 @@ class Rows:
             if day != latest:
                 latest = day
                 self.days.add(("samples", day))
+            if not hour <= time < hour_ends:
+                hour = time.replace(minute=0, second=0, microsecond=0)
+                hour_ends = hour + _HOUR
+            hours.add((device, hour, organization.id))
             held = stored.get((device, names))
             if (held is None or held < day) and self._new_day(organization, device, names, day):
                 self.uses.note(organization.id, shape.ids, others, units, day)

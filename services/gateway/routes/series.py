@@ -59,7 +59,7 @@ Filled = Annotated[
 ]
 
 
-@get("/v1/telemetry/series", failures=("not_found",))
+@get("/v1/telemetry/series", failures=("not_found", "retention.exceeded"))
 async def get_series(
     gateway: Backend,
     caller: Caller,
@@ -84,6 +84,9 @@ async def get_series(
     the numbers around it. Seconds, minutes and hours are counted from 1970-01-01T00:00Z; days, weeks (from Monday)
     and months begin at midnight in `time_zone`. `p50` to `p99` interpolate between readings. Booleans and texts have
     `count`, `first` and `last`.
+
+    Where whole minutes, hours or days lie in a bucket, roll-ups of them are read, which say the same. Where readings
+    are kept no longer, `from`, `to` and `interval` must be whole minutes or hours, and there are no percentiles.
 
     An interval that makes over 10,000 buckets is refused, with the smallest one allowed as `smallest_interval`."""
     wanted = tuple(dict.fromkeys(aggregate or ("avg",)))

@@ -16,8 +16,9 @@ from contracts.series import Aggregate, GetSeries, Series, SeriesPage
 from contracts.telemetry import Value
 from services.telemetry.queries import cursors
 from services.telemetry.queries.buckets import filled, value_of
-from services.telemetry.queries.series_sql import statement
+from services.telemetry.queries.series_sql import PERCENTILES, statement
 from services.telemetry.queries.session import COMPUTING, OutOfRange, ReadStore
+from services.telemetry.queries.tiers import Choice, choose
 
 _KIND = "series"
 DEFAULT_SPAN = timedelta(days=1)
@@ -33,9 +34,17 @@ async def get_series(store: ReadStore, query: GetSeries, now: datetime) -> Serie
     step = interval.step(where)
     starts = intervals.buckets(interval, where, first, last)
     count = max(1, min(query.limit, CELLS_MAX // (len(starts) * len(query.aggregate))))
+    choice = choose(
+        first,
+        last,
+        starts,
+        step,
+        samples_only=bool(query.integration_id) or any(each in PERCENTILES for each in query.aggregate),
+    )
     rows = await _rows(
         store,
         query,
+        choice,
         {
             "devices": list(query.device_id),
             "metrics": list(query.metric),
@@ -47,9 +56,11 @@ async def get_series(store: ReadStore, query: GetSeries, now: datetime) -> Serie
             "first": first,
             "last": last,
             **({"edges": starts} if step is None else {"step": step, "origin": starts[0]}),
+            **choice.parameters(),
         },
     )
     _check_devices(query, rows)
+    _check_kept(query, rows)
     shown: list[Series] = []
     spent, ended, cut = 0, None, rows[0].found > count
     for (device, metric), group in groupby(rows, lambda row: (row.device, row.metric)):
@@ -80,7 +91,9 @@ async def get_series(store: ReadStore, query: GetSeries, now: datetime) -> Serie
     )
 
 
-async def _rows(store: ReadStore, query: GetSeries, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+async def _rows(
+    store: ReadStore, query: GetSeries, choice: Choice, parameters: Mapping[str, Any]
+) -> Sequence[Row[Any]]:
     """Doubles are summed as such; where they do not hold the sum, a second time as decimals."""
 
     def asked(*, exactly: bool) -> Any:
@@ -91,6 +104,7 @@ async def _rows(store: ReadStore, query: GetSeries, parameters: Mapping[str, Any
             by_source=bool(query.integration_id),
             uniform="step" in parameters,
             exactly=exactly,
+            tiers=choice.tiers,
         )
         return text(sql).bindparams(**{name: parameters[name] for name in parameters if f":{name}" in sql})
 
@@ -118,6 +132,29 @@ def _check_devices(query: GetSeries, rows: Sequence[Row[Any]]) -> None:
     known = set(rows[0].known)
     if any(name not in known for name in query.device_id):
         raise Refused("not_found", "no such device")
+
+
+def _check_kept(query: GetSeries, rows: Sequence[Row[Any]]) -> None:
+    """Refused("retention.exceeded") where all that is left are roll-ups that do not answer this."""
+    row = rows[0]
+    if not (row.raw_gone or row.minutes_gone):
+        return
+    if row.raw_gone and (query.integration_id or any(each in PERCENTILES for each in query.aggregate)):
+        raise Refused(
+            "retention.exceeded",
+            "percentiles, and what is asked of one integration, are computed of readings: these are kept since"
+            f" {row.raw_since:%Y-%m-%d}",
+            field="from",
+            kept_since=row.raw_since,
+        )
+    spans, since = ("hours", row.minutes_since) if row.minutes_gone else ("minutes", row.raw_since)
+    raise Refused(
+        "retention.exceeded",
+        f"before {since:%Y-%m-%d} there are whole {spans} only: `from`, `to` and `interval` must be such, too",
+        field="interval",
+        kept_since=since,
+        smallest_interval="1h" if row.minutes_gone else "1m",
+    )
 
 
 def _series(rows: list[Row[Any]], query: GetSeries, step: timedelta | None, starts: list[datetime]) -> Series:
