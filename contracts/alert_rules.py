@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.decoders.limits import DEVICE_CHARS_MAX
+from contracts.devices import TAG_CHARS_MAX, normal_tag
 from contracts.envelope import Event
 from contracts.metrics import MetricName, Words
 from contracts.organizations import List, Name
@@ -137,7 +138,14 @@ class TheseDevices(Model):
     ]
 
 
-Scope = Annotated[AllDevices | TheseDevices, Field(discriminator="kind")]
+class TaggedDevices(Model):
+    """Those that have the tag now: a device comes and goes with it."""
+
+    kind: Literal["tag"]
+    tag: Annotated[str, Field(max_length=4 * TAG_CHARS_MAX), AfterValidator(normal_tag)]
+
+
+Scope = Annotated[AllDevices | TheseDevices | TaggedDevices, Field(discriminator="kind")]
 
 
 class AlertRule(Model):

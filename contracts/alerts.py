@@ -22,7 +22,14 @@ from contracts.telemetry import Query
 
 AlertState = Literal["open", "acknowledged", "resolved"]
 Reason = Literal[
-    "recovered", "resolved_by_hand", "rule_changed", "rule_disabled", "rule_deleted", "organization_deleted"
+    "recovered",
+    "resolved_by_hand",
+    "rule_changed",
+    "rule_disabled",
+    "rule_deleted",
+    "out_of_scope",
+    "device_forgotten",
+    "organization_deleted",
 ]
 ALERT_ID = re.compile(r"alert_[0-9a-f]{24}")
 

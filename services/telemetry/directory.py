@@ -29,7 +29,14 @@ from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
 from services.telemetry.sandbox.pool import Pool
 
 _log = log(part="directory")
-_KINDS: tuple[subjects.EntityKind, ...] = ("integration", "organization", "redecode", "metric", "alert-rule")
+_KINDS: tuple[subjects.EntityKind, ...] = (
+    "integration",
+    "organization",
+    "redecode",
+    "metric",
+    "device",
+    "alert-rule",
+)
 QUIET_S = 0.5  # nothing for as long: there is nothing more
 PATIENCE_S = 3.0  # an event and a message of the same moment come by two ways
 

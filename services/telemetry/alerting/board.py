@@ -9,8 +9,10 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from contracts.alert_rules import OF_DEVICES
+from contracts.alerts import Reason
 from services.telemetry.alerting import machine
 from services.telemetry.alerting.machine import About, Key, Rule, Seen, State, Step, Transition
 from services.telemetry.alerting.rules import Rules
@@ -86,12 +88,23 @@ class Board:
         changed = set(self.rules.changed_since(self._version))
         anew, self._version = self._version < 0, self.rules.version
         for key, state in list(self._states.items()):
-            if (anew or key.organization in changed) and self.rule(key, state) is None:
-                reason = self.rules.why_gone(key.organization, key.rule)
+            if (anew or key.organization in changed) and (reason := self._ends(key, state)) is not None:
                 _, told = machine.resolve(key, state, now, reason)
                 self._tell(told)
                 self._put(key, None)
         self.rules_changed(changed)
+
+    def _ends(self, key: Key, state: State) -> Reason | None:
+        """Why it holds no longer, if so."""
+        rule = self.rule(key, state)
+        if rule is None:
+            return self.rules.why_gone(key.organization, key.rule)
+        if rule.said.condition.kind not in OF_DEVICES:
+            return None
+        forgotten = self.rules.forgotten(key.organization, key.target)
+        if forgotten is not None and forgotten > (state.noticed or state.over or state.since or forgotten):
+            return "device_forgotten"
+        return None if self.rules.covers(rule, key.target) else "out_of_scope"
 
     def rules_changed(self, organizations: set[str]) -> None:
         """For kinds that wait for what does not come."""
@@ -185,13 +198,16 @@ class Board:
     def state(self, key: Key) -> State | None:
         return self._states.get(key)
 
+    def matters(self, key: Key, bad: bool | None) -> bool:
+        """Whether such a finding may change anything."""
+        state = self._states.get(key)
+        if state is None:
+            return bool(bad)
+        return state.phase != "open" or bad is False
+
     def busy(self, organization: str, target: str) -> bool:
         """Whether any rule has something to remember of it."""
         return (organization, target) in self._of_target
 
     def first_due(self) -> datetime | None:
         return self._timers[0][0] if self._timers else None
-
-
-def said(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

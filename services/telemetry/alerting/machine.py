@@ -171,5 +171,7 @@ _WORDS: dict[Reason, str] = {
     "rule_changed": "the rule was changed",
     "rule_disabled": "the rule was switched off",
     "rule_deleted": "the rule was deleted",
+    "out_of_scope": "the device is none of the rule's any more",
+    "device_forgotten": "the device was forgotten",
     "organization_deleted": "the organization was deleted",
 }

@@ -9,21 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from contracts.alert_rules import NoData, RateOfChange, TheseDevices, Threshold
-from services.telemetry.alerting import counting, machine
-from services.telemetry.alerting.board import Board, Device, Marks, said
+from contracts.alert_rules import NoData, TheseDevices
+from services.telemetry.alerting import counting, machine, values
+from services.telemetry.alerting.board import Board, Device, Marks
+from services.telemetry.alerting.looked_at import Limits, Metric, OfMessages
 from services.telemetry.alerting.machine import About, Key, Rule, Seen, State, Step
-from services.telemetry.alerting.rules import Limits, Metric, OfMessages, Rules, covers
+from services.telemetry.alerting.rules import Rules
 from services.telemetry.decoding import Batch, SampleRow
-
-_BREAKS = {
-    ">": lambda value, limit: value > limit,
-    ">=": lambda value, limit: value >= limit,
-    "<": lambda value, limit: value < limit,
-    "<=": lambda value, limit: value <= limit,
-}
 
 
 class MessageBoard(Board):
@@ -57,7 +50,18 @@ class MessageBoard(Board):
             for device in self._heard.pop(organization):
                 self._marks.pop((organization, device), None)
         for organization in organizations & self._heard.keys():
+            self._forget(organization)
             self._arm(organization)
+
+    def _forget(self, organization: str) -> None:
+        """What was seen of devices before they were forgotten."""
+        heard = self._heard[organization]
+        for device, at in list(heard.items()):
+            forgotten = self.rules.forgotten(organization, device)
+            if forgotten is not None and at <= forgotten:
+                del heard[device]
+                if self._marks.pop((organization, device), None) is not None:
+                    self._marked.add((organization, device))
 
     # a batch
     def concerns(self, batch: Batch) -> bool:
@@ -105,7 +109,7 @@ class MessageBoard(Board):
             before = marks.get(name)
             if before is not None and time <= before[0]:
                 continue  # late, or known already
-            value = _number(row, at)
+            value = values.number(row, at)
             marks[name] = (time, value, received)
             self._marked.add((organization, device))
             if metric.silent:
@@ -115,6 +119,9 @@ class MessageBoard(Board):
                     self._judge(metric.everywhere, row, name, value, time, received, before)
                 if device in metric.of_device:
                     self._judge(metric.of_device[device], row, name, value, time, received, before)
+                if metric.tagged:
+                    for tag in self.rules.tags(organization, device) & metric.tagged.keys():
+                        self._judge(metric.tagged[tag], row, name, value, time, received, before)
 
     def _judge(
         self,
@@ -129,64 +136,20 @@ class MessageBoard(Board):
         busy = self.busy(row.organization, row.device)
         if limits.thresholds and (busy or not limits.low < value < limits.high):
             for rule in limits.thresholds:
-                self._threshold(rule, row, name, value, time, received)
+                key = Key(row.organization, rule.id, row.device)
+                bad = values.breaks(rule, value)
+                if self.matters(key, bad):
+                    self.saw(rule, key, values.threshold(rule, row, name, value, bad, time, received))
         if limits.rates and before is not None and before[1] is not None:
             seconds = max((time - before[0]).total_seconds(), 1.0)
             rate = (value - before[1]) / seconds
             if busy or not -limits.change_per_s < rate < limits.change_per_s:
                 for rule in limits.rates:
-                    self._rate(rule, row, name, value, rate, (before[0], before[1]), time, received)
-
-    def _threshold(
-        self, rule: Rule, row: SampleRow, name: str, value: float, time: datetime, received: datetime
-    ) -> None:
-        condition = rule.said.condition
-        assert isinstance(condition, Threshold)
-        bad: bool | None = _BREAKS[condition.operator](value, condition.value)
-        if not bad and condition.hysteresis:
-            back = -condition.hysteresis if condition.operator[0] == ">" else condition.hysteresis
-            # well again once it reaches the end of the band
-            within = value > condition.value + back if back < 0 else value < condition.value + back
-            bad = None if within else False
-        summary = f"{name} of {row.device} is {said(value)}"
-        if bad:
-            summary += f": {condition.operator} {said(condition.value)}{_lasting(condition.for_s)}"
-        evidence = {
-            "value": value,
-            "timestamp": time.isoformat(),
-            "sequence": row.sequence,
-            "limit": condition.value,
-        }
-        key = Key(row.organization, rule.id, row.device)
-        self.saw(rule, key, Seen(bad, time, received, summary, evidence))
-
-    def _rate(
-        self,
-        rule: Rule,
-        row: SampleRow,
-        name: str,
-        value: float,
-        rate: float,
-        before: tuple[datetime, float],
-        time: datetime,
-        received: datetime,
-    ) -> None:
-        condition = rule.said.condition
-        assert isinstance(condition, RateOfChange)
-        change = rate * condition.per_s
-        bad = {"rising": change, "falling": -change, "either": abs(change)}[condition.direction]
-        summary = f"{name} of {row.device} changed by {said(change)} in {condition.per_s} s"
-        evidence = {
-            "value": value,
-            "timestamp": time.isoformat(),
-            "sequence": row.sequence,
-            "value_before": before[1],
-            "timestamp_before": before[0].isoformat(),
-            "change": change,
-            "limit": condition.change,
-        }
-        key = Key(row.organization, rule.id, row.device)
-        self.saw(rule, key, Seen(bad >= condition.change, time, received, summary, evidence))
+                    key = Key(row.organization, rule.id, row.device)
+                    bad = values.changes(rule, rate)
+                    if self.matters(key, bad):
+                        seen = values.rate(rule, row, name, value, bad, rate, before[:2], time, received)
+                        self.saw(rule, key, seen)
 
     def _dead_letters(self, organization: str, source: str, number: int) -> None:
         for rule in self.rules.of_messages[organization].dead_letters:
@@ -239,7 +202,7 @@ class MessageBoard(Board):
                 self._arm_one(rule, organization, device)
 
     def _arm_one(self, rule: Rule, organization: str, device: str) -> None:
-        if not covers(rule, device):
+        if not self.rules.covers(rule, device):
             return
         key = Key(organization, rule.id, device)
         self.wait(key, self.due(rule, key, self.state(key) or State(rule.revision)))
@@ -253,7 +216,8 @@ class MessageBoard(Board):
             mark = self._marks.get((key.organization, key.target), {}).get(condition.metric)
             heard = None if mark is None else mark[2]
         if isinstance(rule.said.scope, TheseDevices):
-            return rule.since if heard is None else max(heard, rule.since)
+            forgotten = self.rules.forgotten(key.organization, key.target)
+            return max(each for each in (rule.since, heard, forgotten) if each is not None)
         return None if heard is None or heard < rule.since - rule.for_ else heard
 
     # the clock
@@ -278,6 +242,8 @@ class MessageBoard(Board):
         return super().ripened(rule, key, state, now)
 
     def _silent(self, rule: Rule, key: Key, state: State, now: datetime) -> Step:
+        if not self.rules.covers(rule, key.target):
+            return state, None
         last, ripe = self._last(rule, key), self.due(rule, key, state)
         if last is None or ripe is None or now < ripe or state.phase == "open":
             return state, None
@@ -292,27 +258,9 @@ class MessageBoard(Board):
         return About(device_id=key.target, metric=getattr(rule.said.condition, "metric", None))
 
     def words(self, rule: Rule, key: Key, state: State) -> str:
-        condition = rule.said.condition
-        seen = state.first or {}
-        if isinstance(condition, Threshold):
-            was = f"{condition.metric} of {key.target} is {said(seen.get('value'))}"
-            return f"{was}: {condition.operator} {said(condition.value)}{_lasting(condition.for_s)}"
-        return f"{getattr(condition, 'metric', '')} of {key.target} changed by {said(seen.get('change'))}"
-
-
-def _number(row: SampleRow, at: int) -> float | None:
-    """Booleans are numbers; texts are none."""
-    number = row.numbers[at]
-    if number is not None or row.others is None:
-        return number
-    other: Any = row.others.get(at)
-    return float(other) if isinstance(other, bool) else None
+        return values.words(rule, key, state)
 
 
 def _whose(rule: Rule, device: str) -> str:
     metric = getattr(rule.said.condition, "metric", None)
     return f"data of {device}" if metric is None else f"{metric} of {device}"
-
-
-def _lasting(for_s: int) -> str:
-    return f" for {for_s} s" if for_s else ""

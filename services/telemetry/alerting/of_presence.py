@@ -8,7 +8,6 @@ from __future__ import annotations
 from contracts.alert_rules import TheseDevices
 from services.telemetry.alerting.board import Board
 from services.telemetry.alerting.machine import About, Key, Rule, Seen, State
-from services.telemetry.alerting.rules import covers
 from services.telemetry.presence import Word
 
 
@@ -19,7 +18,7 @@ class PresenceBoard(Board):
         """What is known of a device; again is harmless."""
         self.now = max(self.now, word.at)
         for rule in self.rules.offline.get(organization, ()):
-            if not covers(rule, device):
+            if not self.rules.covers(rule, device):
                 continue
             if not isinstance(rule.said.scope, TheseDevices) and not word.online and word.at < rule.since:
                 continue  # it went before anybody asked to be told

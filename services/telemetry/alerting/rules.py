@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from contracts.alert_rules import (
     BUILT_IN,
@@ -13,80 +13,21 @@ from contracts.alert_rules import (
     AlertRuleChanged,
     AlertRuleCreated,
     AlertRuleDeleted,
-    DeadLetterRate,
     LinkDown,
-    NoData,
     Offline,
-    RateOfChange,
     RefusedConnects,
+    TaggedDevices,
     TheseDevices,
-    Threshold,
 )
 from contracts.alerts import Reason
+from contracts.devices import DeviceDescribed, DeviceForgotten
 from contracts.envelope import Event
 from contracts.organizations import OrganizationDeleted
+from services.telemetry.alerting.looked_at import OfMessages
 from services.telemetry.alerting.machine import Rule
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INFINITE = float("inf")
-
-
-class Limits:
-    """Rules of one metric that look at the same devices. A value between `low` and `high` breaks none of them."""
-
-    __slots__ = ("change_per_s", "high", "low", "rates", "thresholds")
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        rules = list(rules)
-        self.thresholds = tuple(rule for rule in rules if isinstance(rule.said.condition, Threshold))
-        self.rates = tuple(rule for rule in rules if isinstance(rule.said.condition, RateOfChange))
-        self.low, self.high, self.change_per_s = -_INFINITE, _INFINITE, _INFINITE
-        for rule in rules:
-            match rule.said.condition:
-                case Threshold(operator=">" | ">=", value=limit):
-                    self.high = min(self.high, limit)
-                case Threshold(value=limit):
-                    self.low = max(self.low, limit)
-                case RateOfChange(change=change, per_s=per_s):
-                    self.change_per_s = min(self.change_per_s, change / per_s)
-
-
-class Metric:
-    """Rules of one metric: of all devices, and of some."""
-
-    __slots__ = ("everywhere", "of_device", "silent")
-
-    def __init__(self, rules: list[Rule]) -> None:
-        judged = [rule for rule in rules if not isinstance(rule.said.condition, NoData)]
-        named: defaultdict[str, list[Rule]] = defaultdict(list)
-        for rule in judged:
-            if isinstance(rule.said.scope, TheseDevices):
-                for device in rule.said.scope.device_ids:
-                    named[device].append(rule)
-        everywhere = [rule for rule in judged if not isinstance(rule.said.scope, TheseDevices)]
-        self.everywhere = Limits(everywhere) if everywhere else None
-        self.of_device = {device: Limits(held) for device, held in named.items()}
-        self.silent = tuple(rule for rule in rules if isinstance(rule.said.condition, NoData))
-
-
-class OfMessages:
-    """An organization's rules that messages are looked at for."""
-
-    __slots__ = ("dead_letters", "metrics", "silent")
-
-    def __init__(self, rules: list[Rule]) -> None:
-        by_metric: defaultdict[str, list[Rule]] = defaultdict(list)
-        for rule in rules:
-            metric = getattr(rule.said.condition, "metric", None)
-            if metric is not None:
-                by_metric[metric].append(rule)
-        self.metrics = {metric: Metric(held) for metric, held in by_metric.items()}
-        self.silent = tuple(
-            rule
-            for rule in rules
-            if rule.said.condition.kind == "no_data" and rule.said.condition.metric is None
-        )
-        self.dead_letters = tuple(rule for rule in rules if isinstance(rule.said.condition, DeadLetterRate))
+_NO_TAGS: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class Rules:
@@ -98,6 +39,8 @@ class Rules:
         self.of_messages: dict[str, OfMessages] = {}
         self.offline: dict[str, tuple[Rule, ...]] = {}
         self.version = 0
+        self._tags: dict[str, dict[str, frozenset[str]]] = {}
+        self._forgotten: dict[tuple[str, str], datetime] = {}
         self._changed: dict[str, int] = {}  # the version in which each organization's were changed last
 
     def apply(self, organization: str, id: str, event: Event, sequence: int, at: datetime) -> bool:
@@ -110,11 +53,46 @@ class Rules:
             case OrganizationDeleted():
                 self._deleted.add(organization)
                 self._held.pop(organization, None)
+            case DeviceDescribed(device_id=device, tags=tags):
+                return self._tagged(organization, device, frozenset(tags))
+            case DeviceForgotten(device_id=device):
+                self._forgotten[organization, device] = at
+                self._tags.get(organization, {}).pop(device, None)
+                self._change(organization)
+                return True
             case _:
                 return False
         self._compile(organization)
+        self._change(organization)
+        return True
+
+    def _tagged(self, organization: str, device: str, tags: frozenset[str]) -> bool:
+        held = self._tags.setdefault(organization, {})
+        if held.get(device, frozenset()) != tags:
+            if tags:
+                held[device] = tags
+            else:
+                del held[device]
+            self._change(organization)
+        return True
+
+    def _change(self, organization: str) -> None:
         self.version += 1
         self._changed[organization] = self.version
+
+    def tags(self, organization: str, device: str) -> frozenset[str]:
+        return self._tags.get(organization, _NO_TAGS).get(device, frozenset())
+
+    def forgotten(self, organization: str, device: str) -> datetime | None:
+        """When it was last forgotten: what was seen before that is nobody's."""
+        return self._forgotten.get((organization, device))
+
+    def covers(self, rule: Rule, device: str) -> bool:
+        match rule.said.scope:
+            case TheseDevices(device_ids=devices):
+                return device in devices
+            case TaggedDevices(tag=tag):
+                return tag in self.tags(rule.organization, device)
         return True
 
     def changed_since(self, version: int) -> list[str]:
@@ -199,8 +177,3 @@ def _built_in(organization: str) -> Rule:
 def _same(before: AlertRule, said: AlertRule) -> bool:
     """Whether alerts that are open stay so: what is looked for, and where, is the same."""
     return (before.condition, before.scope, before.enabled) == (said.condition, said.scope, said.enabled)
-
-
-def covers(rule: Rule, device: str) -> bool:
-    scope = rule.said.scope
-    return not isinstance(scope, TheseDevices) or device in scope.device_ids

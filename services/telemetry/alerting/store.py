@@ -47,6 +47,10 @@ _MARK = (
     " SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])"
     " ON CONFLICT (organization, device) DO UPDATE SET marks = excluded.marks"
 )
+_UNMARK = (
+    "DELETE FROM alert_marks m USING unnest($1::text[], $2::text[]) AS gone (organization, device)"
+    " WHERE (m.organization, m.device) = (gone.organization, gone.device)"
+)
 _TELL = (
     "INSERT INTO alert_outbox (organization, alert, event_id, type, at, body)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])"
@@ -59,49 +63,31 @@ async def lock(connection: Session, feed: FeedName) -> int:
 
 
 async def states(connection: Session, feed: FeedName) -> list[tuple[Key, State]]:
-    return [
-        (
-            Key(row["organization"], row["rule"], row["target"]),
-            State(
-                row["revision"],
-                row["phase"],
-                row["since"],
-                row["noticed"],
-                _read(row["first"]),
-                row["alert"],
-                _read(row["alert_of"]),
-                row["over"],
-                _read(row["memory"]),
-            ),
-        )
-        for row in await connection.fetch(_STATES, feed)
-    ]
+    return [(Key(*row[:3]), read_state(tuple(row)[3:])) for row in await connection.fetch(_STATES, feed)]
 
 
 async def devices(connection: Session, organization: str) -> tuple[dict[str, datetime], dict[str, Marks]]:
     """When each was last heard, and its marks."""
     heard = {row["name"]: row["last_seen"] for row in await connection.fetch(_HEARD, organization)}
-    marks = {
-        row["device"]: {
-            metric: (_moment(time), value, _moment(received))
-            for metric, (time, value, received) in json.loads(row["marks"]).items()
-        }
-        for row in await connection.fetch(_MARKS, organization)
-    }
-    return heard, marks
+    rows = await connection.fetch(_MARKS, organization)
+    return heard, {row["device"]: read_marks(row["marks"]) for row in rows}
 
 
 async def save(connection: Session, feed: FeedName, changes: Changes) -> int:
     """The feed's new token."""
     kept = [(key, state) for key, state in changes.states.items() if state is not None]
     if kept:
-        columns = zip(*((*key, *_row(state)) for key, state in kept), strict=True)
+        columns = zip(*((*key, *state_row(state)) for key, state in kept), strict=True)
         await connection.execute(_PUT, feed, *columns)
     gone = [key for key, state in changes.states.items() if state is None]
     if gone:
         await connection.execute(_FORGET, *zip(*gone, strict=True))
-    if changes.marks:
-        await connection.execute(_MARK, *_mark_columns(sorted(changes.marks.items())))
+    marked = sorted(each for each in changes.marks.items() if each[1])
+    if marked:
+        await connection.execute(_MARK, *_mark_columns(marked))
+    unmarked = [device for device, marks in changes.marks.items() if not marks]
+    if unmarked:
+        await connection.execute(_UNMARK, *zip(*unmarked, strict=True))
     if changes.transitions:
         await connection.execute(_TELL, *zip(*map(_told, changes.transitions), strict=True))
     token = secrets.randbits(62)
@@ -109,34 +95,34 @@ async def save(connection: Session, feed: FeedName, changes: Changes) -> int:
     return token
 
 
-def _row(state: State) -> tuple[Any, ...]:
-    return (
-        state.revision,
-        state.phase,
-        state.since,
-        state.noticed,
-        _json(state.first),
-        state.alert,
-        _json(state.of),
-        state.over,
-        _json(state.memory),
+def state_row(state: State) -> tuple[Any, ...]:
+    """As the columns have it, from `revision` on."""
+    return tuple(json.dumps(value) if isinstance(value, dict) else value for value in state)
+
+
+def read_state(row: Sequence[Any]) -> State:
+    revision, phase, since, noticed, first, alert, of, over, memory = row
+    return State(revision, phase, since, noticed, _read(first), alert, _read(of), over, _read(memory))
+
+
+def marks_text(marks: Marks) -> str:
+    return json.dumps(
+        {
+            metric: (_micros(time), value, _micros(received))
+            for metric, (time, value, received) in marks.items()
+        }
     )
 
 
+def read_marks(text: str) -> Marks:
+    return {
+        metric: (_moment(time), value, _moment(received))
+        for metric, (time, value, received) in json.loads(text).items()
+    }
+
+
 def _mark_columns(marks: Sequence[tuple[tuple[str, str], Marks]]) -> Iterable[list[str]]:
-    rows = [
-        (
-            organization,
-            device,
-            json.dumps(
-                {
-                    metric: (_micros(time), value, _micros(received))
-                    for metric, (time, value, received) in held.items()
-                }
-            ),
-        )
-        for (organization, device), held in marks
-    ]
+    rows = [(*device, marks_text(held)) for device, held in marks]
     return [list(column) for column in zip(*rows, strict=True)]
 
 
@@ -149,10 +135,6 @@ def _told(one: Transition) -> tuple[Any, ...]:
         one.at,
         one.event.model_dump_json(),
     )
-
-
-def _json(value: dict[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value)
 
 
 def _read(text: str | None) -> dict[str, Any] | None:
