@@ -1,1 +1,1 @@
-"""GET /v1/stream: what happens in an organization, as it happens (decision 24)."""
+"""GET /v1/stream: what happens in an organization, as it happens (decision 26)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from runtime import pull
 from runtime.observe import log as logger
 from runtime.observe import meter
 from services.gateway.live import position, wire
@@ -15,6 +16,7 @@ from services.gateway.live.reading import Choose, Reading
 from services.gateway.live.selection import Selection
 from services.gateway.live.wire import Event, Wire
 
+TOGETHER_BYTES_MAX = 128 * 1024
 _log = logger(part="live")
 _events = meter.create_counter("hybridmq.stream.events", description="Events given to readers of /v1/stream")
 
@@ -26,6 +28,25 @@ class Channel:
         self.selection, self.form = selection, form
         self.logs = selection.logs
         self.readers: set[Reader] = set()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._places: Mapping[str, Place] = {}
+
+    def add(self, data: bytes, places: Mapping[str, Place]) -> None:
+        """For all readers, with what else the batch has for them: a write costs them more than its bytes."""
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        self._places = places
+        if self._waiting_bytes > TOGETHER_BYTES_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+            for reader in self.readers:
+                reader.offer(data, self._places)
+            _events.add(len(self._waiting) * len(self.readers))
+            self._waiting, self._waiting_bytes = [], 0
 
 
 class Feed:
@@ -42,6 +63,7 @@ class Hub:
     def __init__(self, choose: Choose, reached: Callable[[Log], int]) -> None:
         self._choose, self._reached = choose, reached
         self._feeds: dict[str, Feed] = {}
+        self._to_flush: set[Channel] = set()
 
     def join(self, reader: Reader) -> dict[str, Place]:
         """The reader is offered what comes behind the places that are returned."""
@@ -69,25 +91,28 @@ class Hub:
     def listens(self, log: Log) -> bool:
         return any(log in channel.logs for feed in self._feeds.values() for channel in feed.channels.values())
 
-    def said(self, log: Log, logged: Logged) -> None:
-        organization = log.organization(logged.subject)
+    def said(self, log: Log, read: pull.Entry) -> None:
+        """Is given out with the next `flush`."""
+        organization = log.organization(read.subject)
         feed = None if organization is None else self._feeds.get(organization)
         if organization is None or feed is None:
             return
         channels = [channel for channel in feed.channels.values() if log in channel.logs]
         if not channels:
             return
+        logged = Logged(read.sequence, read.subject, read.headers, read.data, read.time_ns)
         entry = entry_of(log, logged, organization, feed.reading)
-        given = 0
         for channel in channels:
             if entry is not None and (said := entry.events(channel.selection)):
                 places = {each.letter: Place(self._reached(each)) for each in channel.logs}
                 data = wire.encoded(channel.form, placed(said, log, logged.sequence, places))
-                behind = {**places, log.letter: Place(logged.sequence)}
-                for reader in channel.readers:
-                    reader.offer(data, behind)
-                given += len(said) * len(channel.readers)
-        _events.add(given)
+                channel.add(data, {**places, log.letter: Place(logged.sequence)})
+                self._to_flush.add(channel)
+
+    def flush(self) -> None:
+        for channel in self._to_flush:
+            channel.flush()
+        self._to_flush.clear()
 
     def missed(self, log: Log, reason: str, after: int, resumes_at: int) -> None:
         """Tells those that listen; who still reads history comes again, and is told then."""

@@ -1,7 +1,7 @@
 """The sockets below the HTTP server, for what many readers get alike.
 
 An event for a hundred readers is the same bytes a hundred times; handed through ASGI and h11 each costs several
-times what writing it does (decision 24). Requests, answers' heads, their ends and closing stay the server's.
+times what writing it does (decision 26). Requests, answers' heads, their ends and closing stay the server's.
 The only place that knows how uvicorn's protocols are made; its version is pinned in pyproject.toml.
 """
 

@@ -17,8 +17,8 @@ from contracts.failures import Unavailable
 from runtime import jetstream
 from runtime.jetstream import ApiError
 from runtime.observe import log as logger
-from runtime.pull import Pull
-from services.gateway.live.logs import Log, Logged
+from runtime.pull import Entry, Pull
+from services.gateway.live.logs import Log
 
 BATCH_MAX = 100  # then others have their turn
 IDLE_S = 30.0  # a page that is loaded again does not make it begin anew
@@ -29,7 +29,9 @@ _log = logger(part="live")
 
 
 class Listener(Protocol):
-    def said(self, log: Log, entry: Logged) -> None: ...
+    def said(self, log: Log, entry: Entry) -> None: ...
+
+    def flush(self) -> None: ...
 
     def missed(self, log: Log, reason: str, after: int, resumes_at: int) -> None: ...
 
@@ -100,12 +102,10 @@ class Tail:
         try:
             while time.monotonic() < self._used_at + IDLE_S:
                 entries = await pull.next_batch(BATCH_MAX, timeout_s=QUIET_S)
-                for entry in entries:
-                    self._listener.said(
-                        self._log,
-                        Logged(entry.sequence, entry.subject, entry.headers, entry.data, entry.time_ns),
-                    )
+                for entry in entries:  # nobody else has a turn until all of them are given out
+                    self._listener.said(self._log, entry)
                     self.position = entry.sequence
+                self._listener.flush()
                 if entries:
                     self._moved.set()
                     await asyncio.sleep(0)
