@@ -11,6 +11,7 @@ from contracts.messages import TOPIC
 REASON, DETAIL, DECODER = "hmq-reason", "hmq-detail", "hmq-decoder"
 ORIGIN_SUBJECT, ORIGIN_SEQUENCE = "hmq-origin-subject", "hmq-origin-sequence"
 ORIGIN_STREAM = "hmq-origin-created"
+ORIGIN_TIME = "hmq-origin-time"  # when the log stored the original, in nanoseconds; older letters have none
 DETAIL_CHARS_MAX = 500
 _SAFE = "/$+#:;,.@=&!()[]{}<>|~*'\"^`?\\-_ "  # what a header line holds as it is; the rest is percent-encoded
 
@@ -23,6 +24,7 @@ def headers(
     source: str,
     topic: str,
     received: datetime,
+    stored_ns: int,
     decoder: str,
     reason: str,
     detail: str,
@@ -39,4 +41,5 @@ def headers(
         ORIGIN_SUBJECT: subject,
         ORIGIN_SEQUENCE: str(sequence),
         ORIGIN_STREAM: stream_created,
+        ORIGIN_TIME: str(stored_ns),
     }

@@ -10,6 +10,7 @@ from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
 from contracts.decoder_previews import PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
+from contracts.devices import GET_ERASURE, LIST_ERASURES
 from contracts.exports import EXPORT_ACTIVITY, EXPORT_READINGS
 from contracts.organizations import PLATFORM
 from contracts.redecode import EndRedecode, OrderRetry, RedecodeOrder
@@ -33,6 +34,8 @@ from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.device_settings import DeviceSettingsProjection
 from services.telemetry.device_sources import DeviceSources
 from services.telemetry.directory import Directory
+from services.telemetry.eraser import Eraser
+from services.telemetry.erasure_calls import ErasureCalls
 from services.telemetry.messages import MessagesProjection
 from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.preview import Previews
@@ -101,15 +104,18 @@ async def run() -> None:
         events = Projector(
             bus.client,
             pool,
-            ActivityProjection(Partitions(), followers=(alerting.activity,)),
+            ActivityProjection(Partitions(), directory, followers=(alerting.activity,)),
             happened,
             days_kept=settings.activity_days,
         )
         commands = Projector(
-            bus.client, pool, CommandsProjection(), happened, days_kept=settings.commands_days
+            bus.client, pool, CommandsProjection(directory), happened, days_kept=settings.commands_days
         )
         described = Projector(bus.client, pool, DeviceSettingsProjection(), happened, days_kept=FOR_EVER)
         service.task(described.run(), "devices")
+        eraser = Eraser(bus.client, pool)
+        directory.on_erasure = eraser.wake.set
+        service.task(eraser.run(), "eraser")
         service.health.add("devices", lambda: described.trouble)
         service.task(commands.run(), "commands")
         service.health.add("commands", lambda: commands.trouble)
@@ -122,7 +128,7 @@ async def run() -> None:
         letters = Projector(
             bus.client,
             pool,
-            DeadLettersProjection(Partitions()),
+            DeadLettersProjection(Partitions(), directory),
             happened,
             days_kept=settings.dead_letters_days,
         )
@@ -163,9 +169,9 @@ async def run() -> None:
                     again=True,
                     followers=(DeviceSources(),),
                 ),
-                "activity": ActivityProjection(Partitions(), ShadowDictionaries()),
-                "commands": CommandsProjection(),
-                "dead-letters": DeadLettersProjection(Partitions()),
+                "activity": ActivityProjection(Partitions(), directory, ShadowDictionaries()),
+                "commands": CommandsProjection(directory),
+                "dead-letters": DeadLettersProjection(Partitions(), directory),
                 "alerts": AlertsProjection(),
             }
 
@@ -224,6 +230,9 @@ async def run() -> None:
         tried = Pool(1, lambda *_: None)
         service.on_stop(tried.close)
         rpc.serve(bus.broker, PREVIEW_DECODER, Previews(tried).preview, queue=NAME)
+        erasures = ErasureCalls(answers.store)
+        rpc.serve(bus.broker, LIST_ERASURES, erasures.list_erasures, queue=NAME)
+        rpc.serve(bus.broker, GET_ERASURE, erasures.get, queue=NAME)
         jobs = RedecodeCalls(answers.store, pool, redecoder)
         preview = Preview(bus.client, pool, directory)
         rpc.serve(bus.broker, redecode.PREVIEW_REDECODE, preview.preview, queue=NAME)

@@ -19,6 +19,7 @@ from services.telemetry import connections
 from services.telemetry.checkpoints import Session
 from services.telemetry.connections import Happening, credential_of, happening
 from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.directory import Directory
 from services.telemetry.followers import Follower, Followers
 from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
@@ -79,15 +80,17 @@ class ActivityProjection:
     def __init__(
         self,
         partitions: Partitions,
+        directory: Directory,
         dictionaries: Dictionaries | None = None,
         *,
         followers: Sequence[Follower[Ready]] = (),
     ) -> None:
-        self._partitions = partitions
+        self._partitions, self._directory = partitions, directory
         self._dictionaries = dictionaries or Dictionaries()
         self._followers = Followers(*followers)
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
+        await self._directory.complete.wait()
         found = [read for entry in entries if (read := _read(entry)) is not None]
         links = [parent for entry in entries if (parent := entry.headers.get(TRACEPARENT)) is not None]
         devices = {
@@ -128,7 +131,11 @@ class ActivityProjection:
     ) -> Happening:
         held = self._dictionaries.organizations[organization]
         device = None if event.device_id is None else held.devices[event.device_id]
-        return happening(recorded, event, credential, held.id, device)
+        made = happening(recorded, event, credential, held.id, device)
+        forgotten = self._directory.erased.since(organization, event.device_id)
+        if forgotten is None or forgotten <= recorded.time:
+            return made
+        return made._replace(forgotten=forgotten)
 
     def _row(
         self, entry: Entry, organization: str, recorded: Recorded, event: ActivityRecorded, epoch: int

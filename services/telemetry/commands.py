@@ -26,6 +26,7 @@ from runtime.pull import Entry
 from services.telemetry.checkpoints import Session
 from services.telemetry.database import AWAY
 from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.directory import Directory
 from services.telemetry.parting import Found
 from services.telemetry.place import Checkpoint
 
@@ -115,12 +116,19 @@ class CommandsProjection:
     stream = COMMANDS.name
     subjects = subjects.COMMANDS_ALL
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
         self._dictionaries = Dictionaries()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
         del place
-        found = [read for entry in entries if (read := _read(entry)) is not None]
+        await self._directory.complete.wait()
+        found = [
+            read
+            for entry in entries
+            if (read := _read(entry)) is not None
+            and not self._erased(read.organization, read.recorded.event, entry.time_ns)
+        ]
         links = [parent for entry in entries if (parent := entry.headers.get(TRACEPARENT)) is not None]
         async with pool.acquire() as connection:
             await self._dictionaries.learn(connection, (), (), {read.organization for read in found})
@@ -162,7 +170,14 @@ class CommandsProjection:
             return None
         if recorded is None or not isinstance(recorded.event, DeviceCommandQueued):
             return None
+        if self._erased(organization, recorded.event, found.time_ns):
+            return None
         return bool(await connection.fetchval(_KNOWN, organization, id, recorded.time))
+
+    def _erased(self, organization: str, event: Event, time_ns: int) -> bool:
+        """Whether it is an order to a device that was forgotten since: what comes of it finds no row then."""
+        device = event.device_id if isinstance(event, DeviceCommandQueued) else None
+        return self._directory.erased.has(organization, device, time_ns)
 
     def forget(self) -> None:
         self._dictionaries.forget()

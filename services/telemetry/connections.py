@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -97,6 +97,7 @@ class Happening(NamedTuple):
     at: datetime
     reason: str
     details: dict[str, Any]
+    forgotten: datetime | None = None  # later than `at`: the device was forgotten then
 
     @property
     def key(self) -> tuple[int, str, str]:
@@ -139,10 +140,20 @@ async def store(connection: Session, happenings: list[Happening]) -> None:
         who = [e.organization for e in refused], [e.credential for e in refused], [e.at for e in refused]
         left_out = [_count(e, "left_out", 1) for e in refused]
         await connection.execute(_REFUSED, *who, [e.reason for e in refused], left_out)
-    first_heard = {each.device: each.at for each in reversed(came) if each.device is not None}
+    first_heard = {
+        each.device: each.at for each in reversed(came) if each.device is not None and each.forgotten is None
+    }
     if first_heard:
         await connection.execute(_FIRST_HEARD, list(first_heard), list(first_heard.values()))
     await weigh_devices(connection, {each.device for each in came + went if each.device is not None})
+    await forget_devices(
+        connection,
+        {
+            each.device: each.forgotten
+            for each in came + went
+            if each.device is not None and each.forgotten is not None
+        },
+    )
 
 
 async def open_again(connection: Session, happenings: list[Happening]) -> list[int | None]:
@@ -162,6 +173,23 @@ async def weigh_devices(connection: Session, devices: set[int]) -> None:
         else:
             words[row["device"]] = [Word(False, row["ended"], "disconnected", row["ended"])]
     await presence.store(connection, words)
+
+
+_FORGET_DEVICES = """
+WITH gone AS (
+    DELETE FROM connections c USING unnest($1::int[], $2::timestamptz[]) AS w (device, since)
+    WHERE c.device = w.device AND c.ended_at < w.since
+)
+DELETE FROM presence p USING unnest($1::int[], $2::timestamptz[]) AS w (device, since)
+    WHERE p.device = w.device AND p.at < w.since
+        AND NOT EXISTS (SELECT FROM connections c WHERE c.device = w.device AND c.ended_at IS NULL)
+"""
+
+
+async def forget_devices(connection: Session, since: Mapping[int, datetime]) -> None:
+    """What connections said of forgotten devices before they were: but for those that are open."""
+    if since:
+        await connection.execute(_FORGET_DEVICES, list(since), list(since.values()))
 
 
 async def forget_ended(connection: Session) -> None:

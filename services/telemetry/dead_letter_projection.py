@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -13,15 +14,19 @@ from contracts import dead_letters, subjects, upcasts
 from contracts.dead_letter_calls import DeadLettersDiscarded, DeadLettersResolved, State, letter_id
 from contracts.envelope import SOURCE, TIME, TYPE, Recorded
 from contracts.failures import Unprocessable
-from contracts.messages import TOPIC
+from contracts.messages import TOPIC, hosted_address
 from contracts.streams import DEADLETTERS
+from contracts.topics import device_of
 from runtime.observe import log
 from runtime.pull import Entry
 from services.telemetry.checkpoints import Session
+from services.telemetry.decoding import is_hosted
 from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.directory import Directory
 from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
+from services.telemetry.redecode_orders import nanoseconds
 
 _log = log(part="dead letters")
 _INSERT = (
@@ -55,6 +60,11 @@ class Letter(NamedTuple):
     detail: str
     decoder: str
     payload: bytes
+    device: str | None
+    stored_ns: int
+
+
+_STORED = Letter._fields.index("payload")  # what stands behind it is for us
 
 
 class Closing(NamedTuple):
@@ -77,13 +87,18 @@ class DeadLettersProjection:
     stream = DEADLETTERS.name
     subjects = subjects.DEADLETTERS_ALL
 
-    def __init__(self, partitions: Partitions) -> None:
-        self._partitions = partitions
+    def __init__(self, partitions: Partitions, directory: Directory) -> None:
+        self._partitions, self._directory = partitions, directory
         self._dictionaries = Dictionaries()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
         del place
-        read = [one for entry in entries if (one := _read(entry)) is not None]
+        await self._directory.complete.wait()
+        read = [
+            one
+            for entry in entries
+            if (one := _read(entry)) is not None and not (isinstance(one, Letter) and self._erased(one))
+        ]
         letters = [one for one in read if isinstance(one, Letter)]
         async with pool.acquire() as connection:
             await self._dictionaries.learn(connection, (), (), {one.organization for one in read})
@@ -105,7 +120,9 @@ class DeadLettersProjection:
 
     async def write(self, connection: Session, ready: Ready) -> int:
         if ready.letters:
-            columns = zip(*((organization, *one[1:]) for organization, one in ready.letters), strict=True)
+            columns = zip(
+                *((organization, *one[1 : _STORED + 1]) for organization, one in ready.letters), strict=True
+            )
             await connection.execute(_INSERT, *columns)
         for organization, closing in ready.closings:
             await connection.execute(_CLOSE, organization, *closing[1:])
@@ -122,7 +139,13 @@ class DeadLettersProjection:
         one = _read_message(found.subject, found.headers, found.data, found.sequence)
         if not isinstance(one, Letter):
             return None
+        if self._erased(one):
+            return None
         return bool(await connection.fetchval(_KNOWN, one.organization, one.id))
+
+    def _erased(self, letter: Letter) -> bool:
+        """Whether its message was one of a device that was forgotten since."""
+        return self._directory.erased.has(letter.organization, letter.device, letter.stored_ns)
 
     def forget(self) -> None:
         self._dictionaries.forget()
@@ -149,20 +172,31 @@ def _read_message(
 
 def _letter(organization: str, headers: dict[str, str], data: bytes) -> Letter:
     created, sequence = headers[dead_letters.ORIGIN_STREAM], int(headers[dead_letters.ORIGIN_SEQUENCE])
+    received, stored = datetime.fromisoformat(headers[TIME]), headers.get(dead_letters.ORIGIN_TIME)
+    subject, topic = headers[dead_letters.ORIGIN_SUBJECT], _plain(headers[TOPIC])
     return Letter(
         organization=organization,
-        received=datetime.fromisoformat(headers[TIME]),
+        received=received,
         id=letter_id(created, sequence),
         stream_created=created,
         sequence=sequence,
-        subject=headers[dead_letters.ORIGIN_SUBJECT],
+        subject=subject,
         source=headers[SOURCE],
-        topic=_plain(headers[TOPIC]),
+        topic=topic,
         reason=headers[dead_letters.REASON],
         detail=_plain(headers[dead_letters.DETAIL]),
         decoder=headers[dead_letters.DECODER],
         payload=data,
+        device=_device(subject, topic),
+        stored_ns=nanoseconds(received) if stored is None else int(stored),
     )
+
+
+def _device(subject: str, topic: str) -> str | None:
+    if is_hosted(subject):
+        with suppress(ValueError):  # of something that is not ours
+            return hosted_address(subject).device
+    return device_of(topic)
 
 
 def _closing(organization: str, recorded: Recorded) -> Closing | None:

@@ -38,6 +38,7 @@ class DeadLetters:
                 source=row.source,
                 topic=row.topic,
                 received=row.received,
+                stored_ns=one.entry.time_ns,
                 decoder=one.decoder,
                 reason=row.failure or "internal",
                 detail=one.detail,

@@ -74,7 +74,7 @@ class Failed(NamedTuple):
 class Batch:
     """What a run of entries comes to."""
 
-    __slots__ = ("failed", "heard", "learnt", "links", "messages", "presences", "samples")
+    __slots__ = ("erased", "failed", "heard", "learnt", "links", "messages", "presences", "samples")
 
     def __init__(self) -> None:
         self.messages: list[MessageRow] = []
@@ -82,6 +82,7 @@ class Batch:
         self.presences: list[tuple[str, datetime, Presence]] = []  # organization, when it came
         self.heard: dict[tuple[str, str], datetime] = {}  # devices in samples that name no row of theirs
         self.failed: list[Failed] = []
+        self.erased: set[str] = set()  # organizations of messages that were left out
         self.learnt: list[Learnt] = []
         self.links: list[str] = []
 

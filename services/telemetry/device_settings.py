@@ -29,6 +29,11 @@ FROM unnest($1::int[], $2::text[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::
     AS said (id, label, tags, metadata, hidden, described_at, at)
 WHERE d.id = said.id
 """
+_ORDER = (
+    "INSERT INTO erasures (id, organization, device, forgotten_at, forgotten_ns)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])"
+    " ON CONFLICT DO NOTHING"
+)
 _KNOWN = (
     "SELECT EXISTS (SELECT FROM devices d JOIN organizations o ON o.id = d.organization"
     " WHERE o.name = $1 AND d.name = $2 AND d.settled_at >= $3)"
@@ -44,9 +49,10 @@ class Read(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Of each device the last word, by its number."""
+    """Of each device the last word, by its number; and the erasures that are ordered."""
 
     rows: list[tuple[Any, ...]]
+    erasures: list[tuple[Any, ...]]
 
 
 class DeviceSettingsProjection:
@@ -61,14 +67,15 @@ class DeviceSettingsProjection:
         del place
         found = [read for entry in entries if (read := _read(entry)) is not None]
         if not found:
-            return Ready([])
+            return Ready([], [])
         async with pool.acquire() as connection:
             await self._dictionaries.learn(
                 connection, {(read.organization, read.event.device_id) for read in found}, ()
             )
         held = self._dictionaries.organizations
         last = {held[read.organization].devices[read.event.device_id]: read for read in found}
-        return Ready([_row(id, last[id]) for id in sorted(last)])
+        erasures = [_erasure(read) for read in found if isinstance(read.event, DeviceForgotten)]
+        return Ready([_row(id, last[id]) for id in sorted(last)], erasures)
 
     async def prepare_unstorable(
         self, pool: asyncpg.Pool, entry: Entry, place: Checkpoint, why: str
@@ -76,12 +83,14 @@ class DeviceSettingsProjection:
         del pool, place
         _log.error("what is said of a device cannot be stored", sequence=entry.sequence, why=why)
         return Ready(
-            []
+            [], []
         )  # checked before it was written: a defect, which the log names; it stays in the registry
 
     async def write(self, connection: Session, ready: Ready) -> int:
         if ready.rows:
             await connection.execute(_SET, *(list(column) for column in zip(*ready.rows, strict=True)))
+        if ready.erasures:
+            await connection.execute(_ORDER, *(list(column) for column in zip(*ready.erasures, strict=True)))
         return len(ready.rows)
 
     def committed(self, ready: Ready) -> None:
@@ -113,6 +122,11 @@ def _row(id: int, read: Read) -> tuple[Any, ...]:
         return id, None, "[]", "{}", False, None, read.at
     tags, metadata = json.dumps(list(event.tags)), json.dumps(event.metadata)
     return id, event.name, tags, metadata, event.hidden, read.at, read.at
+
+
+def _erasure(read: Read) -> tuple[Any, ...]:
+    assert isinstance(read.event, DeviceForgotten)
+    return read.event.erasure, read.organization, read.event.device_id, read.at, read.time_ns
 
 
 def _read(entry: Entry) -> Read | None:

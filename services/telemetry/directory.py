@@ -24,6 +24,7 @@ from runtime.pull import Entry, Pull
 from services.telemetry.alerting.rules import Rules
 from services.telemetry.decoding import Choose, Read
 from services.telemetry.described import Described
+from services.telemetry.erased import Erased
 from services.telemetry.redecode_orders import Order, Orders
 from services.telemetry.sandbox.expressions import decode_ahead, uses_expression
 from services.telemetry.sandbox.pool import Pool
@@ -55,8 +56,10 @@ class Directory:
         self._held = Choices()
         self.orders = Orders()  # history that is to be read by another decoder
         self.described = Described()
+        self.erased = Erased()
         self.rules = Rules()  # of alerts
         self.on_order: Callable[[Order], None] | None = None
+        self.on_erasure: Callable[[], None] | None = None
         self._uses_expressions = False  # whether any of them ever did
         self._given_up: set[tuple[str, str]] = set()
         self._limits: dict[str, _PayloadLimits] = {}  # of organizations that were ever given one
@@ -141,6 +144,8 @@ class Directory:
                 return
             if recorded is None or self.described.apply(entity.organization, recorded.event):
                 return
+            if self.erased.apply(entity.organization, recorded.event, entry.time_ns) and self.on_erasure:
+                self.on_erasure()  # and its tags go
             if self.rules.apply(
                 entity.organization, entity.id, recorded.event, entry.sequence, recorded.time
             ):

@@ -22,6 +22,7 @@ from services.telemetry.dead_letters import DeadLetters
 from services.telemetry.decoding import Batch, SampleRow, is_hosted, project, stored_message, unstorable
 from services.telemetry.dictionaries import Dictionaries
 from services.telemetry.directory import Directory
+from services.telemetry.erased import leave_out
 from services.telemetry.followers import Follower, Followers
 from services.telemetry.parting import Found
 from services.telemetry.partitions import Partitions
@@ -87,6 +88,7 @@ class MessagesProjection:
             part = entries[start : start + SLICE]
             project(part, self._directory.choose, batch, ahead, self._states)
             await asyncio.sleep(0)
+        batch.erased = leave_out(batch, entries, self._directory.erased)
         return batch
 
     async def _load_states(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> None:
@@ -111,6 +113,9 @@ class MessagesProjection:
         return await self._ready(pool, batch, place)
 
     async def _ready(self, pool: asyncpg.Pool, batch: Batch, place: Checkpoint) -> Ready:
+        if batch.erased:  # who asks for their numbers finds them, also where nothing is left
+            async with pool.acquire() as connection:
+                await self._dictionaries.learn(connection, (), (), batch.erased)
         try:
             rows = self._rows(batch, place)
         except KeyError:  # a name that is new to us: rare
@@ -173,7 +178,9 @@ class MessagesProjection:
         with suppress(KeyError, ValueError):  # what is not ours stands under the time of its storing
             received.append(stored(found.subject, found.headers, b"", received[0]).received)
         organization = found.subject.split(".")[2]
-        return bool(await connection.fetchval(_KNOWN, organization, received, found.sequence))
+        if await connection.fetchval(_KNOWN, organization, received, found.sequence):
+            return True
+        return None if self._directory.erased.concerns(organization, found.time_ns) else False
 
     def number_of(self, organization: str) -> int:
         """Of an organization of the batch that was prepared last; so are those below."""

@@ -69,6 +69,7 @@ class Trial(Directory):
 
     def __init__(self, directory: Directory, order: Order) -> None:
         self._directory, self._order = directory, order
+        self.erased = directory.erased
 
     def choose(self, organization: str, source: str, at_ns: int) -> Choice:
         held = self._directory.choose(organization, source, at_ns)

@@ -50,6 +50,7 @@ KEPT = (
     "rebuilt_hours",
     "retentions",
     "rebuilds",
+    "erasures",
     "redecodes",
     "redecode_doubts",
     # What rules remember of what they have seen, and what is still to be told: a rebuild tells nothing again.

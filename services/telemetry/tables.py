@@ -277,3 +277,19 @@ redecodes = Table(
     Column("working_s", Double, nullable=False),
     Column("error", Text),
 )
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("forgotten_at", _TIME, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Text),
+    Column("began_at", _TIME),
+    Column("finished_at", _TIME),
+    Column("readings", BigInteger, nullable=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("dead_letters", BigInteger, nullable=False),
+    Column("commands", BigInteger, nullable=False),
+)

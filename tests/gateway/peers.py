@@ -360,6 +360,11 @@ def _device(request: telemetry.GetDevice) -> telemetry.DeviceDetail:
     return telemetry.DeviceDetail(id="d1", online=True, first_seen=NOW, last_seen=NOW, latest={})
 
 
+def _erasure(request: devices.GetErasure) -> devices.Erasure:
+    _own(request, "erase_1")
+    return devices.Erasure(id="erase_1", device_id="d1", state="running", forgotten_at=NOW)
+
+
 def _command(request: device_commands.GetDeviceCommand) -> device_commands.DeviceCommandView:
     _own(request, "cmd_1")
     return device_commands.DeviceCommandView(
@@ -559,6 +564,9 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
         **request.model_dump(include=set(metrics.MetricDescription.model_fields))
     ),
     metrics.CLEAR_METRIC: lambda _: Nothing(),
+    devices.FORGET_DEVICE: lambda request: devices.ForgottenDevice(
+        erasure="erase_1", device_id=request.device_id, forgotten_at=NOW
+    ),
     devices.DESCRIBE_DEVICE: lambda request: devices.DeviceSettings(
         id=request.device_id, name=request.name or None, tags=request.tags or ()
     ),
@@ -658,6 +666,8 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     telemetry.LIST_METRICS: _empty(Page[telemetry.MetricRow]),
     telemetry.LIST_DEVICES: _empty(Page[telemetry.DeviceRow]),
     telemetry.GET_DEVICE: _device,
+    devices.LIST_ERASURES: _empty(Page[devices.Erasure]),
+    devices.GET_ERASURE: _erasure,
     connections.GET_CONNECTION_STATISTICS: lambda _: connections.ConnectionStatistics(
         connects=4, messages_in=10, last_seen_at=NOW
     ),

@@ -186,6 +186,7 @@ async def test_one_that_was_written_twice_is_one(here: World, own_nats: NatsServ
         source="hosted",
         topic=row.topic,
         received=row.received_at,
+        stored_ns=1,
         decoder="standard",
         reason="payload.not_json",
         detail="again",

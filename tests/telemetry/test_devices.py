@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
-from contracts import subjects
-from contracts.devices import DeviceDescribed, DeviceForgotten, device_token
-from contracts.envelope import Cause
+from contracts.devices import DeviceDescribed
 from contracts.failures import Refused
 from contracts.telemetry import GET_DEVICE, LIST_DEVICES, DeviceRow, GetDevice, ListDevices
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls
-from runtime.event_log import Append, EventLog
 from services.telemetry.database import plain_url
-from tests.support.clients import platform_client
+from tests.telemetry.describing import said
 from tests.telemetry.world import World, organization
-
-
-async def said(
-    here: World, server: NatsServer, org: str, *events: DeviceDescribed | DeviceForgotten
-) -> datetime:
-    """As credentials writes it; when it was said last."""
-    at = datetime.now(UTC)
-    async with platform_client(server, "credentials") as client:
-        log = EventLog(client, "REGISTRY")
-        for event in events:
-            subject = subjects.registry(org, "device", device_token(org, event.device_id))
-            before = await log.read(subject)
-            append = Append(subject, event, before[-1].sequence if before else 0)
-            at = datetime.now(UTC)
-            [written] = await log.append([append], cause=Cause("key:k", "credentials"), now=at)
-    await here.stored(written.sequence, "devices")
-    return at
 
 
 async def sent(here: World, org: str, devices: Iterable[str]) -> None:

@@ -24,6 +24,19 @@ _DEVICE = {
 DEVICE_EXAMPLES: dict[str, Any] = {
     "DeviceChange": _SAID,
     "DeviceSettings": {"id": "boiler-7", **_SAID},
+    "Erasure": {
+        "id": "erase_5n8p2x7m4k9q1w3z",
+        "device_id": "boiler-7",
+        "state": "running",
+        "forgotten_at": "2026-11-22T03:00:00Z",
+        "began_at": "2026-11-22T03:00:00.020Z",
+        "finished_at": None,
+        "step": "readings",
+        "readings": 40000,
+        "messages": 0,
+        "dead_letters": 0,
+        "commands": 0,
+    },
     "DeviceRow": _DEVICE,
     "DeviceDetail": {
         **_DEVICE,

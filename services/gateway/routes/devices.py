@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated, Literal, cast, get_args
 
-from litestar import get, patch
+from litestar import delete, get, patch
 from litestar.params import JSONBody, QueryParameter
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.calls import Page
 from contracts.devices import (
     DESCRIBE_DEVICE,
+    FORGET_DEVICE,
+    GET_ERASURE,
+    LIST_ERASURES,
     DescribeDevice,
     DeviceId,
     DeviceName,
     DeviceSettings,
+    Erasure,
+    ForgetDevice,
+    ForgottenDevice,
+    GetErasure,
+    ListErasures,
     Metadata,
     Tags,
     normal_tag,
 )
-from contracts.failures import Refused
+from contracts.failures import Refused, Unavailable
+from contracts.organizations import Principal
 from contracts.telemetry import (
     FILTER_TAGS_MAX,
     GET_DEVICE,
@@ -34,12 +45,14 @@ from contracts.telemetry import (
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit, Text, moment
 from services.gateway.problems import FieldError, Invalid
-from services.gateway.state import Backend
+from services.gateway.state import Backend, Gateway
 
 SORTS: tuple[str, ...] = get_args(DeviceSort)
 ONLINE = {"true": True, "false": False}
 HIDDEN = {"false": False, "true": True, "all": None}
 _ID: TypeAdapter[str] = TypeAdapter(DeviceId)
+SHOWN_S = 3.0
+LOOK_S = 0.02
 _TIME = {"format": "date-time"}
 
 Q = Annotated[
@@ -184,6 +197,63 @@ async def change_device(
     return await gateway.ask(DESCRIBE_DEVICE, command)
 
 
+@delete("/v1/devices/{id:str}", status_code=202, opt={"failures": ("not_found", "organization.deleted")})
+async def forget_device(id: Id, gateway: Backend, caller: Caller, command_id: CommandId) -> Erasure:
+    """Forget a device: 202 with the job that erases it, what was said of it and everything that it sent.
+
+    Erased are its readings, messages with their payloads, latest values, dead letters and commands, wherever they can
+    be asked for; a rebuild and history that is decoded again bring nothing of it back. Later messages make it a new
+    device: revoke its credential where none shall come. Asked again, it tells of the same job.
+
+    What stays: the log of messages until it lets go of them by its own limits (30 days; `/v1/stream` can be resumed
+    in it), what it sent within payloads of other devices, what a broker keeps retained, and the activity, which is
+    the record of who did what."""
+    named = device_id(id)
+    try:
+        await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=named))
+    except Refused:
+        query = ListErasures(organization=caller.organization, device_id=named, limit=1)
+        before = (await gateway.ask(LIST_ERASURES, query)).items
+        if not before:
+            raise
+        return before[0]
+    command = ForgetDevice(
+        organization=caller.organization, actor=caller.actor, command_id=command_id, device_id=named
+    )
+    order = await gateway.ask(FORGET_DEVICE, command)
+    return await _shown(gateway, caller, order)
+
+
+async def _shown(gateway: Gateway, caller: Principal, order: ForgottenDevice) -> Erasure:
+    """The job: telemetry hears of it within milliseconds; while it does not, what is known is told."""
+    query = GetErasure(organization=caller.organization, id=order.erasure)
+    try:
+        async with asyncio.timeout(SHOWN_S):
+            while True:
+                with suppress(Refused):
+                    return await gateway.ask(GET_ERASURE, query)
+                await asyncio.sleep(LOOK_S)
+    except (TimeoutError, Unavailable):
+        return Erasure(
+            id=order.erasure, device_id=order.device_id, state="ordered", forgotten_at=order.forgotten_at
+        )
+
+
+@get("/v1/erasures")
+async def list_erasures(
+    gateway: Backend, caller: Caller, device_id: Text = None, limit: Limit = 100, cursor: Cursor = None
+) -> Page[Erasure]:
+    """List erasures of devices that were forgotten, newest first."""
+    query = ListErasures(organization=caller.organization, device_id=device_id, limit=limit, cursor=cursor)
+    return await gateway.ask(LIST_ERASURES, query)
+
+
+@get("/v1/erasures/{id:str}", opt={"failures": ("not_found",)})
+async def get_erasure(id: Id, gateway: Backend, caller: Caller) -> Erasure:
+    """Get an erasure: how far it is, and how many rows are gone."""
+    return await gateway.ask(GET_ERASURE, GetErasure(organization=caller.organization, id=id))
+
+
 def device_id(id: str) -> str:
     """Refused("not_found") for what no device can be called."""
     try:
@@ -192,4 +262,4 @@ def device_id(id: str) -> str:
         raise Refused("not_found", "no device has such an id") from None
 
 
-ROUTES = [list_devices, get_device, change_device]
+ROUTES = [list_devices, get_device, change_device, forget_device, list_erasures, get_erasure]
