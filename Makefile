@@ -44,6 +44,7 @@ check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import 
 
 manifests: .venv/dev.stamp .venv/tools.stamp ## Writes the manifests' generated parts, and checks all of them
 	$(BIN)/python -m deploy.k8s.nats_conf
+	$(BIN)/python -m deploy.k8s.dashboards
 	$(BIN)/python -m deploy.k8s.check
 
 format: .venv/dev.stamp ## Formats, and repairs what lint can

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
+from opentelemetry.metrics import CallbackOptions, Observation
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from runtime.observe import meter
 
 Check = Callable[[], str | None]
 """None when all is well, else what is missing, in words."""
@@ -20,6 +23,15 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        meter.create_observable_gauge(
+            "hybridmq.health.check",
+            callbacks=[self._observe],
+            description="What readiness asks: 1 where all is well, 0 where not",
+        )
+
+    def _observe(self, _: CallbackOptions) -> list[Observation]:
+        missing = self.missing()
+        return [Observation(int(name not in missing), {"check": name}) for name in self._checks]
 
     def add(self, name: str, check: Check) -> None:
         self._checks[name] = check

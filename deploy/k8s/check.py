@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from deploy.k8s import nats_conf
+from deploy.k8s import dashboards, nats_conf
 from deploy.k8s.manifests import Manifests
 from deploy.k8s.render import OVERLAYS, render
 from deploy.k8s.rules import network, pods, references, schemas, settings
@@ -45,6 +45,11 @@ def problems() -> list[str]:
     ]
     if nats_conf.PATH.read_text() != nats_conf.text():
         found.append("components/nats/nats.conf is not what contracts/permissions.py says: make manifests")
+    found += [
+        f"{dashboard.path.name} is not what deploy/k8s/dashboards.py says: make manifests"
+        for dashboard in dashboards.ALL
+        if dashboard.path.read_text() != dashboard.text()
+    ]
     return found
 
 

@@ -15,7 +15,7 @@ from runtime.event_log import EventLog
 from runtime.kv import Bucket
 from runtime.service import Service, main, started
 from runtime.settings import load
-from services.credentials import keyring
+from services.credentials import figures, keyring
 from services.credentials.admin_key import AdminKeyHandlers
 from services.credentials.admission import Admission
 from services.credentials.alert_rule_handlers import AlertRuleHandlers
@@ -132,6 +132,7 @@ async def run() -> None:
         service.task(last_use.follow(), "last uses")
         deadlines = Deadlines(registry, log)
         directory.listen(deadlines)
+        figures.of_registry(directory)
         following = service.task(directory.follow(), "directory")
         if mosquitto is None:
             await open_hosted(
@@ -227,6 +228,7 @@ async def open_hosted(
     service.task(refusals.run(), "refusals")
     service.task(connections.run(), "connections")
     await Sessions(system, directory, activity).serve()
+    figures.of_connections(limiter.census, by_organization=settings.metrics_by_organization)
     watch = Watch(system, connz, directory, limiter.census, settings.connections_look_s)
     enforcer = Enforcer(directory, connz, limiter, activity, settings.limit_hold_s)
     watch.after_look(enforcer.after_look)

@@ -96,6 +96,9 @@ class CredentialsSettings(ServiceSettings):
     connections_look_s: float = 5.0
     """How often all connections are counted: it costs the server 2 µs each; excess is noticed as late."""
 
+    metrics_by_organization: bool = False
+    """Connections by organization as well: as many series as there are tenants, so only where they are few."""
+
     @model_validator(mode="after")
     def _http_auth(self) -> Self:
         token = self.http_auth_token.get_secret_value() if self.http_auth_token else ""

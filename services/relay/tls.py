@@ -6,7 +6,10 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from runtime.observe import log
+from cryptography import x509
+from opentelemetry.metrics import Observation
+
+from runtime.observe import log, meter
 
 _log = log(part="tls")
 LOOK_EVERY_S = 30.0
@@ -21,6 +24,13 @@ class Tls:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.load_cert_chain(*self._files)
+        self._expires = _expiry(certificate)
+        meter.create_observable_gauge(
+            "hybridmq.certificate.expiry",
+            callbacks=[lambda _: [Observation(self._expires, {"certificate": "devices"})]],
+            unit="s",
+            description="When the certificate ends that is shown now, in seconds since 1970",
+        )
         if client_authority is not None:
             # A device may show a certificate, or come with its password alone.
             self.context.load_verify_locations(client_authority)
@@ -41,9 +51,15 @@ class Tls:
             probe.load_cert_chain(*self._files)
             self.context.load_cert_chain(*self._files)
             self._loaded = state
+            self._expires = _expiry(self._files[0])
             _log.info("the certificate was renewed")
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             _log.error("the renewed certificate cannot be read", error=str(error))
 
     def _state(self) -> list[tuple[int, int]]:
         return [(status.st_mtime_ns, status.st_ino) for status in (file.stat() for file in self._files)]
+
+
+def _expiry(certificate: Path) -> float:
+    """Of the first in the file: the server's own."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()

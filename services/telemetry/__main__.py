@@ -26,6 +26,7 @@ from services.telemetry import database
 from services.telemetry.activity import ActivityProjection
 from services.telemetry.alerting.projection import AlertsProjection
 from services.telemetry.alerting.setup import Alerting
+from services.telemetry.by_organization import ByOrganization
 from services.telemetry.commands import CommandsProjection, forget_old
 from services.telemetry.dead_letter_calls import DeadLetterCalls
 from services.telemetry.dead_letter_projection import DeadLettersProjection
@@ -37,6 +38,7 @@ from services.telemetry.directory import Directory
 from services.telemetry.eraser import Eraser
 from services.telemetry.erasure_calls import ErasureCalls
 from services.telemetry.messages import MessagesProjection
+from services.telemetry.observing import Observing
 from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.preview import Previews
 from services.telemetry.projector import Projection, Projector
@@ -92,7 +94,12 @@ async def run() -> None:
                 directory,
                 DeadLetters(writer),
                 partitions,
-                followers=(DeviceSources(), Marks(), alerting.messages),
+                followers=(
+                    DeviceSources(),
+                    Marks(),
+                    alerting.messages,
+                    *([ByOrganization()] if settings.metrics_by_organization else []),
+                ),
             ),
             happened,
             batch_messages_max=settings.batch_messages_max,
@@ -123,6 +130,7 @@ async def run() -> None:
         alerting.messages.reads(messages)
         alerting.activity.reads(events)
         alerts = alerting.run(service, settings, happened)
+        service.task(Observing(bus.client, pool).run(), "observing")
         service.task(messages.run(), "messages")
         service.task(events.run(), "activity")
         letters = Projector(

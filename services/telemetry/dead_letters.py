@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from contracts import dead_letters, subjects
 from contracts.failures import Unavailable
 from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.log_writer import MESSAGE_ID, LogWriter
-from runtime.observe import log
+from runtime.observe import log, meter
 from services.telemetry.decoding import Failed
 
 _log = log(part="dead letters")
+_written = meter.create_counter(
+    "hybridmq.dead.letters", description="Messages that could not be decoded, by reason"
+)
 
 
 def _fitting(payload: bytes) -> bytes:
@@ -55,6 +59,8 @@ class DeadLetters:
                     await asyncio.gather(*waiting)
                     waiting.clear()
         await asyncio.gather(*waiting)
+        for reason, count in Counter(one.row.failure or "internal" for one in failed).items():
+            _written.add(count, {"reason": reason})
         if failed:
             _log.warning(
                 "dead letters", count=len(failed), first=failed[0].row.failure, detail=failed[0].detail

@@ -35,6 +35,19 @@ _batch = meter.create_histogram(
 )
 _rows = meter.create_counter("hybridmq.projection.rows", unit="{row}", description="Rows stored")
 _commit = meter.create_histogram("hybridmq.projection.commit", unit="s", description="Time of a transaction")
+_shown: list[Projector[Any]] = []  # one instrument has one callback, whoever makes it again is not heard
+
+
+def _observe_pending(_: CallbackOptions) -> list[Observation]:
+    return [Observation(each.pending, {"projection": each.name}) for each in _shown]
+
+
+meter.create_observable_gauge(
+    "hybridmq.projection.pending",
+    callbacks=[_observe_pending],
+    unit="{message}",
+    description="Messages in the log that are not stored yet; 0 where another replica stores them",
+)
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
 STAND_BY_S = 1.0
 
@@ -108,18 +121,12 @@ class Projector(Generic[BatchT]):
         self._name = name or projection.name
         self._labels = {"projection": self._name}
         if name is None:
-            self._show_pending()
+            _shown.append(self)
 
-    def _show_pending(self) -> None:
-        meter.create_observable_gauge(
-            "hybridmq.projection.pending",
-            callbacks=[self._observe_pending],
-            unit="{message}",
-            description="Messages in the log that are not stored yet",
-        )
-
-    def _observe_pending(self, _: CallbackOptions) -> list[Observation]:
-        return [Observation(self.pending, self._labels)]
+    @property
+    def name(self) -> str:
+        """What it is known by in metrics."""
+        return self._name
 
     @property
     def stream(self) -> str:
@@ -160,6 +167,7 @@ class Projector(Generic[BatchT]):
     async def _stand_by(self) -> None:
         """Until the checkpoint rests: whoever moves it is at work, and would only be raced."""
         held = None
+        self.pending = 0  # what is pending is the other's to say
         while True:
             await asyncio.sleep(STAND_BY_S)
             try:

@@ -55,6 +55,8 @@ class Settings(ServiceSettings):
     """Late readings come in numbers: an hour is computed again once a minute at most."""
     housekeeping_s: float = 600.0
     """Partitions are dropped and made ahead; a day's length leaves room for many failures."""
+    metrics_by_organization: bool = False
+    """Some metrics by organization as well: as many series as there are tenants, so only where they are few."""
     hosted_broker: Literal["nats", "mosquitto"] = "nats"
     """Only nats-server lists its connections."""
     reconcile_s: float = 60.0

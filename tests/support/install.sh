@@ -1,12 +1,13 @@
 #!/bin/bash
 # Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker), RabbitMQ (a broker
-# that asks over HTTP), Chromium (pages) and curl. Without root it only says what is missing: those tests are skipped.
+# that asks over HTTP), Chromium (pages), Prometheus and curl. Without root it only says what is missing: those tests are skipped.
 set -euo pipefail
 
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
 ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1 || missing+=(rabbitmq-server)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v promtool >/dev/null || missing+=(prometheus) # metrics, rules and dashboards
 command -v curl >/dev/null || missing+=(curl) # README's tour
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
@@ -15,7 +16,7 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
   exit 0
 fi
 
-# Mosquitto's and RabbitMQ's packages start system services, which would hold their ports: policy-rc.d forbids it
+# Mosquitto's, RabbitMQ's and Prometheus's packages start system services, which would hold their ports: policy-rc.d forbids it
 # meanwhile.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
