@@ -53,6 +53,7 @@ class DeliveryRecord(Model):
     source: Source
     epoch: str  # when the stream was created
     sequences: tuple[int, ...]
+    size: int = 0  # of their payloads
     through: int
     at_ns: int
     lane: str | None = None

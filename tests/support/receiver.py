@@ -60,6 +60,7 @@ class Receiver:
     open_now: int = 0
     most_at_once: int = 0
     connections: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -70,6 +71,7 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._call(head, reader, writer)
@@ -109,3 +111,6 @@ async def receiving(context: ssl.SSLContext | None = None, **settings: Any) -> A
         yield receiver
     finally:
         server.close()
+        for writer in receiver.writers:
+            writer.close()
+        await asyncio.sleep(0)  # those who read see the end

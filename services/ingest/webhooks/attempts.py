@@ -76,24 +76,34 @@ class Attempts:
     async def plan(self, calls: list[Planned]) -> None:
         """Kept before any of them is attempted, all or none. Raises Lost."""
         entries: list[tuple[str, DeliveryRecord]] = []
-        bodies: dict[int, bytes | None] = {}
+        bodies: dict[int, bytes] = {}
+        lanes: set[str] = set()
+        grown: set[int] = set()
         for record, items in calls:
-            tail = None if record.lane is None else self.queue.tail(record.lane)
-            whole = None if tail is None else joined(tail, record)
+            whole = self._joined(record) if record.lane is not None and record.lane not in lanes else None
+            if record.lane is not None:
+                lanes.add(record.lane)  # what comes later of this device stays behind it
             if whole is not None:
                 entries.append((self.queue.slot(whole.number), whole))
-                bodies[whole.number] = None  # read again from the log
+                grown.add(whole.number)
             else:
                 entries.append((self.queue.new_slot(), record))
                 bodies[record.number] = body(record.source, [item.found for item in items])
-        await self._store.save(entries)
+        self.queue.under_way |= grown  # not attempted as they were
+        try:
+            await self._store.save(entries)
+        finally:
+            self.queue.under_way -= grown
         for slot, record in entries:
             self.queue.put(slot, record)
-            made = bodies[record.number]
-            self._bodies.pop(record.number, None)
-            if made is not None:
-                self._bodies[record.number] = made
+            self._bodies.pop(record.number, None)  # of one that has grown: read again from the log
+        self._bodies |= bodies
         self._moved.set()
+
+    def _joined(self, record: DeliveryRecord) -> DeliveryRecord | None:
+        """The last call of its lane with what this one carries, if that may still be."""
+        tail = self.queue.tail(record.lane or "")
+        return None if tail is None else joined(tail, record)
 
     def retry(self, kept: list[tuple[str, DeliveryRecord]], delivery: str | None) -> list[DeliveryRecord]:
         """Which calls are tried again now: the one of this id, or all that are dead. Refused("not_found")."""
@@ -165,7 +175,9 @@ class Attempts:
 
     def _probe(self, clock: float) -> None:
         """While it fails, the oldest call is tried now and then besides: so the end of an outage is noticed."""
-        if not self.health.failing or clock < self._probe_at:
+        if not self.health.failing:
+            self._probe_at = clock + self._parts.rules.probe_s
+        if clock < self._probe_at:
             return
         self._probe_at = clock + self._parts.rules.probe_s
         oldest = next((r for r in self.queue.heads() if r.state == "waiting"), None)

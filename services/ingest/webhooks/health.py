@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from contracts.activity import Status
 from contracts.webhook_deliveries import DeliveryRecord, Outcome, Standing
 
 TOLD_AFTER = 3  # failures in a row: a single one is no news
 DEAD_TOLD_EVERY_S = 60.0
 
-Note = Callable[..., None]
-"""(kind, status, summary, code, **details)"""
+Note = Callable[[str, Status, str, str | None, dict[str, Any]], None]
+"""Kind, status, summary, failure code, details."""
 
 
 class Health:
@@ -39,7 +40,9 @@ class Health:
                 delivered=held.delivered + 1, failures=0, failing_since=None, last_success_at=outcome.at
             )
             if recovered and since is not None:
-                self._note("webhook.recovered", "ok", f"failing since {since:%Y-%m-%d %H:%M:%S} UTC", None)
+                self._note(
+                    "webhook.recovered", "ok", f"failing since {since:%Y-%m-%d %H:%M:%S} UTC", None, {}
+                )
             return recovered
         self.update(
             failed=held.failed + 1,
@@ -48,7 +51,7 @@ class Health:
             last_failure=outcome,
         )
         if self.standing.failures == TOLD_AFTER:
-            self._note("webhook.failing", "failed", outcome.detail, outcome.code, status=outcome.status)
+            self._note("webhook.failing", "failed", outcome.detail, outcome.code, {"status": outcome.status})
         if record.state == "dead":
             self.update(dead=self.standing.dead + 1)
             self._tell_dead(record, outcome)
@@ -59,15 +62,8 @@ class Health:
         self._dead_untold += 1
         if time.monotonic() - self._dead_told_at < DEAD_TOLD_EVERY_S:
             return
-        details = {"delivery": record.id, "type": record.type, "attempts": record.attempts}
-        self._note(
-            "webhook.delivery-dead",
-            "failed",
-            outcome.detail,
-            outcome.code,
-            count=self._dead_untold,
-            **details,
-        )
+        details = {"delivery": record.id, "type": record.type, "count": self._dead_untold}
+        self._note("webhook.delivery-dead", "failed", outcome.detail, outcome.code, details)
         self._dead_told_at, self._dead_untold = time.monotonic(), 0
 
     def hopeless(self, now: datetime, pause_after_s: float) -> bool:

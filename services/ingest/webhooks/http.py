@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ IDLE_S = 3.0  # an idle connection is closed before servers do (5 s is usual)
 CONNECTIONS_MAX = 8  # of a webhook
 ANSWER_BYTES_MAX = 64 * 1024  # of an answer that is read; nobody looks at more than the first KiB
 PORTS = {"http": 80, "https": 443}
+_at: ContextVar[Step] = ContextVar("step", default="http")  # where a call is, told when its time is over
 _CODES = {"broker.unreachable": "webhook.unreachable", "broker.timeout": "webhook.timeout"}
 
 
@@ -92,11 +94,14 @@ class Backend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> Stream:
         del timeout, local_address, socket_options
+        _at.set("dns")
         addresses = await resolved(self._network, host, port, secure=self._context is not None)
+        _at.set("tcp")
         try:
             connection = await self._network.connect(addresses, port)
         except Failure as failure:
             raise _failed("tcp", failure) from failure
+        _at.set("tls" if self._context is not None else "http")
         try:
             async with asyncio.timeout(TLS_S):
                 name = host if self._context is not None else None
@@ -116,6 +121,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         finally:
             if connection.fileno() >= 0 and "streams" not in locals():
                 connection.close()
+        _at.set("http")
         return Stream(*streams)
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
@@ -172,6 +178,7 @@ class Caller:
         at, begun = datetime.now(UTC), time.monotonic()
         status: int | None = None
         step: Step = "http"
+        _at.set("http")
         answer, retry_after = b"", None
         code: str | None
         try:
@@ -182,6 +189,7 @@ class Caller:
         except Failed as failed:
             step, code, detail = failed.step, failed.code, failed.detail
         except TimeoutError:
+            step = _at.get()
             code, detail = "webhook.timeout", f"no answer within {self._timeout_s:g} s"
         except (httpcore.RemoteProtocolError, httpcore.LocalProtocolError) as error:
             code, detail = "webhook.not_http", str(error)[:200] or "the connection ended without an answer"

@@ -55,7 +55,7 @@ class Parts:
                 del self._users[organization], self._by_organization[organization]
 
     def note(
-        self, key: Key, kind: str, status: Status, summary: str, code: str | None, **details: Any
+        self, key: Key, kind: str, status: Status, summary: str, code: str | None, details: dict[str, Any]
     ) -> None:
         event = ActivityRecorded(
             kind=kind,

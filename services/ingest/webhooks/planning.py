@@ -44,6 +44,7 @@ def planned(
             source=source,
             epoch=epoch,
             sequences=tuple(each.found.sequence for each in chunk),
+            size=sum(len(each.found.data) for each in chunk),
             through=through,
             at_ns=at_ns,
             lane=lane,
@@ -62,11 +63,13 @@ def joined(held: DeliveryRecord, later: DeliveryRecord) -> DeliveryRecord | None
         and held.source == later.source == "MESSAGES"
         and held.epoch == later.epoch
         and len(held.sequences) + len(later.sequences) <= BATCH_MESSAGES_MAX
+        and held.size + later.size <= BATCH_BYTES_MAX
     )
     if not fit:
         return None
     update = {
         "sequences": held.sequences + later.sequences,
+        "size": held.size + later.size,
         "through": later.through,
         "at_ns": later.at_ns,
     }

@@ -30,7 +30,7 @@ _log = log(part="webhooks")
 LOOKED_AT_MAX = 100  # messages looked at in one go: as many as a call may carry
 AGAIN_S = 1.0
 LEFT_OPEN_S = 10.0  # a webhook whose calls do not go keeps no reader of the log for longer
-KEEP_S = 2.0
+KEEP_S = 1.0
 RENEW_S = 86_400.0  # the claim and what is kept grow old with their logs, after 30 days
 SETTLE_S = 5.0
 
@@ -195,7 +195,12 @@ class _Reader:
             self._health.update(skipped=self._health.standing.skipped + opened.skipped)
             summary = f"up to {opened.skipped} messages had left the log before their turn"
             self._parts.note(
-                wanted.key, "webhook.gap", "failed", summary, "webhook.message_gone", count=opened.skipped
+                wanted.key,
+                "webhook.gap",
+                "failed",
+                summary,
+                "webhook.message_gone",
+                {"count": opened.skipped},
             )
         return opened
 
