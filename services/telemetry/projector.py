@@ -223,7 +223,7 @@ class Projector(Generic[BatchT]):
 
     async def _next(self, pull: Pull, committing: asyncio.Task[Checkpoint] | None) -> list[Entry]:
         entries = await pull.next_batch(self._messages_max, timeout_s=1.0 if committing is not None else None)
-        if entries and len(entries) < self._linger_messages:
+        if entries and len(entries) < min(self._linger_messages, self._messages_max):
             await asyncio.sleep(self._linger_s)
             entries += await pull.next_batch(self._messages_max - len(entries), timeout_s=0)
         return entries
