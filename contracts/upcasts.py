@@ -49,6 +49,7 @@ from contracts.organizations import (
     OrganizationDeleted,
 )
 from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
+from contracts.retention import OrganizationRetentionChanged
 from contracts.webhooks import (
     WebhookChanged,
     WebhookCreated,
@@ -100,6 +101,7 @@ _LATEST: tuple[type[Event], ...] = (
     OrganizationCreated,
     OrganizationDeleted,
     OrganizationLimitsChanged,
+    OrganizationRetentionChanged,
     CredentialLimitsChanged,
     RedecodeEnded,
     RedecodeOrdered,

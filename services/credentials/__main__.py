@@ -59,9 +59,10 @@ from services.credentials.redecode_handlers import RedecodeHandlers
 from services.credentials.refusals import Refusals
 from services.credentials.relayed import Relayed
 from services.credentials.retained import Retained
+from services.credentials.retention_handlers import RetentionHandlers
 from services.credentials.rotation import Place, RotationHandlers, Rotator
 from services.credentials.sealing import Sealing
-from services.credentials.serving import NAME, serve_calls, serve_limits, serve_webhooks
+from services.credentials.serving import NAME, serve_calls, serve_limits, serve_retention, serve_webhooks
 from services.credentials.sessions import Sessions
 from services.credentials.settings import CredentialsSettings, key_bytes
 from services.credentials.subscription_handlers import SubscriptionHandlers
@@ -112,6 +113,7 @@ async def run() -> None:
             AdminKeyHandlers(commands, registry, hashing, settings.admin_key),
             hosted,
         )
+        serve_retention(service, RetentionHandlers(commands, registry, settings.retention_max))
         serve_webhooks(service, WebhookHandlers(commands, registry, vault), queries)
         sealed = (
             Place(Bucket(client, SECRETS_BUCKET), context_of_secret),

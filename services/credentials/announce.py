@@ -30,6 +30,7 @@ from contracts.integrations import (
 from contracts.limits import CredentialLimitsChanged, OrganizationLimitsChanged
 from contracts.metrics import MetricCleared, MetricDescribed
 from contracts.organizations import ApiKeyIssued, OrganizationCreated
+from contracts.retention import OrganizationRetentionChanged
 from contracts.subjects import Entity
 from contracts.webhooks import WebhookChanged, WebhookCreated, WebhookPaused, WebhookSecretRotated
 from runtime.activity import ActivityLog
@@ -67,6 +68,8 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:  # noqa: C90
             details = {"publish": list(event.publish), "subscribe": list(event.subscribe)}
         case CredentialRotated(hint=hint, previous_until=until):
             details = {"hint": hint, "previous_until": until.isoformat() if until is not None else None}
+        case OrganizationRetentionChanged(retention=retention):
+            details = retention.model_dump()
         case OrganizationLimitsChanged(limits=limits) | CredentialLimitsChanged(limits=limits):
             details = limits.model_dump()
         case CredentialCertificateBound():

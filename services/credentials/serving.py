@@ -8,6 +8,7 @@ from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from contracts.devices import DESCRIBE_DEVICE, FORGET_DEVICE
 from contracts.metrics import CLEAR_METRIC, DESCRIBE_METRIC
 from contracts.redecode import END_REDECODE, ORDER_REDECODE, ORDER_RETRY
+from contracts.retention import CHANGE_RETENTION
 from contracts.subscriptions import ADD_SUBSCRIPTION, REMOVE_SUBSCRIPTION
 from contracts.webhooks import (
     CHANGE_WEBHOOK,
@@ -37,6 +38,7 @@ from services.credentials.link_handlers import LinkHandlers
 from services.credentials.metric_handlers import MetricHandlers
 from services.credentials.queries import Queries
 from services.credentials.redecode_handlers import RedecodeHandlers
+from services.credentials.retention_handlers import RetentionHandlers
 from services.credentials.subscription_handlers import SubscriptionHandlers
 from services.credentials.webhook_handlers import WebhookHandlers
 
@@ -117,6 +119,10 @@ def serve_limits(service: Service, limits: LimitHandlers, who: Authentication) -
     rpc.serve(broker, limit_calls.CHANGE_ORGANIZATION_LIMITS, limits.change_organization, queue=NAME)
     rpc.serve(broker, limit_calls.CHANGE_CREDENTIAL_LIMITS, limits.change_credential, queue=NAME)
     rpc.serve(broker, limit_calls.GET_LIMITS, limits.get, queue=NAME)
+
+
+def serve_retention(service: Service, retention: RetentionHandlers) -> None:
+    rpc.serve(service.bus.broker, CHANGE_RETENTION, retention.change, queue=NAME)
 
 
 def serve_webhooks(service: Service, webhook: WebhookHandlers, queries: Queries) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from contracts.limits import Limits
+from contracts.retention import Retention
 from contracts.secrets_format import well_formed
 from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.settings import ServiceSettings
@@ -91,6 +92,8 @@ class CredentialsSettings(ServiceSettings):
     """What holds where the operator set nothing: above what a small machine carries, so it stops accidents."""
     credential_limits: Limits = Limits(connections=1_000, subscriptions=10_000)
     """A credential that a whole gateway uses; its messages are bounded by the organization's limits."""
+    retention_max: Retention = Retention(raw_days=400, minutes_days=1_100, hours_days=None)
+    """What an organization may choose at most: a year and a month of readings, three years of minutes."""
     limit_hold_s: float = 30.0
     """How long who exceeded a measured limit is kept out: else a device is back within the second."""
     connections_look_s: float = 5.0

@@ -41,6 +41,7 @@ from contracts.organizations import (
     Scope,
 )
 from contracts.redecode import RedecodeEnded, RedecodeOrdered, RetryOrdered
+from contracts.retention import OrganizationRetentionChanged, Retention
 from contracts.webhooks import (
     PauseReason,
     WebhookChanged,
@@ -62,6 +63,7 @@ class Organization:
     status: Status = "absent"
     name: str = ""
     limits: Limits = NO_LIMITS
+    retention: Retention | None = None  # None: the platform's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,8 @@ def evolve(state: StateT, event: Event) -> StateT:  # noqa: C901 — a case for 
             return replace(state, status="active", name=name)
         case Organization(), OrganizationLimitsChanged(limits=limits):
             return replace(state, limits=limits)
+        case Organization(), OrganizationRetentionChanged(retention=retention):
+            return replace(state, retention=retention)
         case ApiKey(), ApiKeyIssued():
             return ApiKey("active", event.name, event.scopes, event.verifier, event.hint, event.expires_at)
         case AdminKey(), AdminKeyRotated():

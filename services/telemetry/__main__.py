@@ -14,6 +14,7 @@ from contracts.devices import GET_ERASURE, LIST_ERASURES
 from contracts.exports import EXPORT_ACTIVITY, EXPORT_READINGS
 from contracts.organizations import PLATFORM
 from contracts.redecode import EndRedecode, OrderRetry, RedecodeOrder
+from contracts.retention import GET_RETENTION, GET_STORAGE, GetRetention, Retention, RetentionView
 from contracts.streams import COMMANDS
 from runtime import activity, rpc
 from runtime.activity import ActivityLog
@@ -44,6 +45,8 @@ from services.telemetry.preview import Previews
 from services.telemetry.projector import Projection, Projector
 from services.telemetry.queries import Queries
 from services.telemetry.queries.exports import Exports
+from services.telemetry.queries.retention import get_retention
+from services.telemetry.queries.storage import Storage
 from services.telemetry.rebuild import Rebuilder
 from services.telemetry.rebuild_calls import RebuildCalls
 from services.telemetry.reconcile import reconcile, reconcile_once
@@ -52,6 +55,7 @@ from services.telemetry.redecode_calls import RedecodeCalls
 from services.telemetry.redecode_job import Outcomes
 from services.telemetry.redecode_preview import Preview
 from services.telemetry.rereading import NoDeadLetters
+from services.telemetry.retention import RetentionKeeper
 from services.telemetry.rollups.keeper import RollupKeeper
 from services.telemetry.rollups.marks import Marks
 from services.telemetry.sandbox.pool import Pool
@@ -148,8 +152,14 @@ async def run() -> None:
             pool, messages, grace_s=settings.rollup_grace_s, settle_s=settings.rollup_settle_s
         )
         service.task(keeper.run(), "roll-ups")
+        default = Retention(
+            raw_days=settings.samples_days,
+            minutes_days=settings.minutes_days,
+            hours_days=settings.hours_days,
+        )
+        retention = RetentionKeeper(pool, directory, default, settings.housekeeping_s)
+        service.task(retention.run(), "retention")
         days_kept = {
-            "samples": settings.samples_days,
             "messages": settings.messages_days,
             "activity": settings.activity_days,
             "dead_letters": settings.dead_letters_days,
@@ -250,6 +260,14 @@ async def run() -> None:
         rpc.serve(bus.broker, redecode.RESUME_REDECODE, jobs.resume, queue=NAME)
         rpc.serve(bus.broker, redecode.CANCEL_REDECODE, jobs.cancel, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_TELEMETRY, answers.list_telemetry, queue=NAME)
+
+        async def kept(query: GetRetention) -> RetentionView:
+            return await get_retention(
+                answers.store, query, directory.retentions.get(query.organization), default
+            )
+
+        rpc.serve(bus.broker, GET_RETENTION, kept, queue=NAME)
+        rpc.serve(bus.broker, GET_STORAGE, Storage(pool).get, queue=NAME)
         rpc.serve(bus.broker, series.GET_SERIES, answers.get_series, queue=NAME)
         rpc.serve(bus.broker, series.LIST_LATEST, answers.list_latest, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)

@@ -17,6 +17,7 @@ from contracts.decoders.choice import SETTLES_NS, Choice, Choices
 from contracts.failures import Failure, Unavailable
 from contracts.integrations import DecoderChoice
 from contracts.limits import OrganizationLimitsChanged
+from contracts.retention import OrganizationRetentionChanged, Retention
 from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.jetstream import ApiError
 from runtime.observe import log
@@ -58,6 +59,8 @@ class Directory:
         self.described = Described()
         self.erased = Erased()
         self.rules = Rules()  # of alerts
+        self.retentions: dict[str, Retention] = {}  # of organizations that chose
+        self.on_retention: Callable[[], None] | None = None
         self.on_order: Callable[[Order], None] | None = None
         self.on_erasure: Callable[[], None] | None = None
         self._uses_expressions = False  # whether any of them ever did
@@ -141,6 +144,11 @@ class Directory:
                 limits = self._limits.setdefault(entity.organization, _PayloadLimits([], []))
                 limits.times.append(entry.time_ns)
                 limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
+                return
+            if recorded is not None and isinstance(recorded.event, OrganizationRetentionChanged):
+                self.retentions[entity.organization] = recorded.event.retention
+                if self.on_retention is not None:
+                    self.on_retention()
                 return
             if recorded is None or self.described.apply(entity.organization, recorded.event):
                 return

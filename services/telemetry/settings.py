@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from contracts.retention import DEFAULT
 from runtime.settings import ServiceSettings
 
 
@@ -41,8 +42,12 @@ class Settings(ServiceSettings):
     """As long as MESSAGES holds them: further back nothing can be decoded again."""
     dead_letters_days: int = 30
     """As the DEADLETTERS stream."""
-    samples_days: int = 400
-    """A year and a month, to compare with the year before."""
+    samples_days: int = DEFAULT.raw_days
+    """Readings, where the organization chose nothing; so long MESSAGES holds what they were decoded of."""
+    minutes_days: int = DEFAULT.minutes_days
+    """Roll-ups by the minute, where it chose nothing."""
+    hours_days: int | None = DEFAULT.hours_days
+    """Roll-ups by hour and day, where it chose nothing; None: for ever. A metric takes 3 KB a day."""
     activity_days: int = 90
     """As the ACTIVITY stream."""
     alerts_days: int = 400

@@ -142,6 +142,17 @@ samples = Table(
     Column("others", JSONB),
     Column("units", JSONB),
 )
+rollups_1h = Table(
+    "rollups_1h",
+    metadata,
+    Column("time", _TIME, nullable=False),
+    Column("last_at", _TIME, nullable=False),
+    Column("organization", Integer, nullable=False),
+    Column("device", Integer, primary_key=True),
+    Column("metric", Integer, primary_key=True),
+    Column("last", Double),
+    Column("last_other", JSONB),
+)
 messages = Table(
     "messages",
     metadata,

@@ -32,6 +32,7 @@ from contracts import (
     publishing,
     rebuild,
     redecode,
+    retention,
     series,
     subscriptions,
     telemetry,
@@ -224,6 +225,12 @@ def _limits(request: limits.GetLimits) -> limits.LimitsView:
         raise Refused("not_found")
     used = limits.LimitUse(limit="connections", allowed=500, current=2, held=("connect",))
     return limits.LimitsView(items=(used,), measured_at=NOW)
+
+
+def _storage(request: retention.GetStorage) -> retention.StorageView:
+    if set(request.device_id) - {"d1"}:
+        raise Refused("not_found")
+    return retention.StorageView(bytes=0, items=())
 
 
 def _changed_limits(id: str) -> Callable[[Any], limits.LimitsView]:
@@ -615,6 +622,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     credentials.GET_HISTORY: _history,
     connections.LIST_CONNECTIONS: _connections,
     limits.GET_LIMITS: _limits,
+    retention.CHANGE_RETENTION: lambda r: r.retention,
     limits.CHANGE_CREDENTIAL_LIMITS: _changed_limits(CREDENTIAL),
     limits.CHANGE_ORGANIZATION_LIMITS: _changed_limits(ALPHA),
     connections.DISCONNECT_CREDENTIAL: _disconnected,
@@ -630,6 +638,10 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     links.WATCH_INTEGRATION: _integration,
 }
 _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
+    retention.GET_RETENTION: lambda r: retention.RetentionView(
+        **retention.DEFAULT.model_dump(), chosen=False
+    ),
+    retention.GET_STORAGE: _storage,
     alerts.LIST_ALERTS: _empty(Page[alerts.AlertRow]),
     alerts.GET_ALERT: _alert,
     alerts.ACKNOWLEDGE_ALERT: _alert,

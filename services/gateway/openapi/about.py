@@ -36,6 +36,8 @@ TAGS = {
     "erasures": "What forgotten devices leave behind, as it goes.",
     "telemetry": "What was measured.",
     "metrics": "What is measured, and in which units.",
+    "retention": "How long readings are kept.",
+    "storage": "What readings take.",
     "messages": "What was sent, as it came.",
     "dead-letters": "Messages that could not be decoded, and why.",
     "redecode": "History, decoded again with another decoder.",

@@ -359,6 +359,28 @@ EXAMPLES: dict[str, Any] = {
         "failure": None,
         "actor": f"key:{_API_KEY['id']}",
     },
+    "RetentionToSet": {"raw_days": 7, "minutes_days": 90, "hours_days": 730},
+    "Retention": {"raw_days": 7, "minutes_days": 90, "hours_days": None},
+    "RetentionView": {
+        "raw_days": 7,
+        "minutes_days": 90,
+        "hours_days": None,
+        "chosen": True,
+        "raw_since": "2026-11-14T00:00:00Z",
+        "minutes_since": "2026-08-23T00:00:00Z",
+        "hours_since": None,
+    },
+    "StorageView": {
+        "bytes": 7_311_360,
+        "items": [{"tier": "readings", "rows": 28_800, "bytes": 7_311_360}],
+        "devices": [
+            {
+                "device_id": "boiler-7",
+                "bytes": 3_655_680,
+                "items": [{"tier": "readings", "rows": 14_400, "bytes": 3_655_680}],
+            }
+        ],
+    },
     "MetricToSet": _SAID,
     "MetricDescription": {"name": "temperature", **_SAID},
     "MetricRow": {

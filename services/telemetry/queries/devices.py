@@ -12,7 +12,7 @@ from contracts.telemetry import DeviceDetail, GetDevice, LatestValue
 from services.telemetry.described import Described
 from services.telemetry.queries.session import ReadStore
 from services.telemetry.queries.telemetry import number
-from services.telemetry.tables import device_metrics, devices, metrics, presence, samples
+from services.telemetry.tables import device_metrics, devices, metrics, presence, rollups_1h, samples
 
 PRESENCE = (presence.c.online, presence.c.since, presence.c.why)
 # One that is in the dictionary only is none: its first message is not stored yet, or it was forgotten.
@@ -58,14 +58,38 @@ def _with_latest(name: str) -> Select[Any]:
         .correlate(devices, device_metrics)
         .lateral("newest")
     )
+    # Of a time whose samples are kept no longer, what the roll-ups of its hours say.
+    rolled = (
+        select(rollups_1h.c.last_at, rollups_1h.c.last, rollups_1h.c.last_other)
+        .where(
+            newest.c.time.is_(None),
+            rollups_1h.c.device == devices.c.id,
+            rollups_1h.c.metric == device_metrics.c.metric,
+            rollups_1h.c.time >= day_start,
+            rollups_1h.c.time < day_start + literal("1 day").cast(Interval),
+        )
+        .order_by(rollups_1h.c.time.desc())
+        .limit(1)
+        .correlate(devices, device_metrics, newest)
+        .lateral("rolled")
+    )
     source = (
         devices.outerjoin(device_metrics, device_metrics.c.device == devices.c.id)
         .outerjoin(newest, true())
+        .outerjoin(rolled, true())
         .outerjoin(presence, presence.c.device == devices.c.id)
         .outerjoin(metrics, metrics.c.id == device_metrics.c.metric)
     )
     return (
-        select(devices, *PRESENCE, metrics.c.name.label("metric_name"), newest)
+        select(
+            devices,
+            *PRESENCE,
+            metrics.c.name.label("metric_name"),
+            newest.c.unit,
+            func.coalesce(newest.c.time, rolled.c.last_at).label("time"),
+            func.coalesce(newest.c.number, rolled.c.last).label("number"),
+            func.coalesce(newest.c.other, rolled.c.last_other).label("other"),
+        )
         .select_from(source)
         .where(devices.c.name == name, KNOWN)
         .order_by(metrics.c.name)

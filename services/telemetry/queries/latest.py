@@ -20,7 +20,8 @@ from services.telemetry.queries.session import ReadStore
 _KIND = "latest"
 ANSWER_BYTES_MAX = 800_000  # within a message's 1 MiB
 
-# Devices with the newest first, as in their list. `day` is the last with a value: one day's index is asked.
+# Devices with the newest first, as in their list. `day` is the last with a value: one day's index is asked,
+# and where its samples are kept no longer, what the roll-ups of its hours say of the last one.
 _LATEST = """
 WITH known AS MATERIALIZED (
     SELECT name FROM devices WHERE name = ANY (CAST(:devices AS text[])) AND first_seen IS NOT NULL
@@ -38,7 +39,9 @@ WITH known AS MATERIALIZED (
     SELECT * FROM more ORDER BY id DESC LIMIT CAST(:count AS integer)
 )
 SELECT ARRAY (SELECT name FROM known) AS known, (SELECT count(*) FROM more) AS found,
-    page.id AS device, page.name AS device_name, m.name AS metric_name, newest.*
+    page.id AS device, page.name AS device_name, m.name AS metric_name, newest.unit,
+    coalesce(newest.time, rolled.time) AS time, coalesce(newest.number, rolled.number) AS number,
+    coalesce(newest.other, rolled.other) AS other
 FROM (SELECT 1) one
     LEFT JOIN page ON true
     LEFT JOIN device_metrics held ON held.device = page.id AND held.metric IN (SELECT id FROM wanted)
@@ -53,6 +56,14 @@ FROM (SELECT 1) one
         ORDER BY s.time DESC, s.sequence DESC
         LIMIT 1
     ) newest ON true
+    LEFT JOIN LATERAL (
+        SELECT r.last_at AS time, r.last AS number, CAST(r.last_other AS text) AS other FROM rollups_1h r
+        WHERE newest.time IS NULL AND r.device = page.id AND r.metric = held.metric
+            AND r.time >= CAST(held.day AS timestamp) AT TIME ZONE 'UTC'
+            AND r.time < CAST(held.day + 1 AS timestamp) AT TIME ZONE 'UTC'
+        ORDER BY r.time DESC
+        LIMIT 1
+    ) rolled ON true
 ORDER BY page.id DESC, m.name
 """
 
