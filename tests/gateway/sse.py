@@ -34,6 +34,7 @@ class Stream:
                         id = fields.get("id")
                         shown = int(id) if id and id.isdigit() else id
                         return Event(shown, fields["event"], json.loads(fields["data"]))
+                    fields.clear()
                     continue
                 name, _, value = line.partition(": ")
                 fields[name] = value

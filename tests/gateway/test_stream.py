@@ -185,6 +185,20 @@ async def publish_revocation(registry: NatsClient, key: str) -> None:
     await registry.flush()
 
 
+async def test_a_stream_that_said_nothing_yet_resumes_where_it_began(alpha: httpx.AsyncClient) -> None:
+    await ingest(alpha, {"before": 1})
+    async with alpha.stream("GET", "/v1/stream") as response:
+        async for line in response.aiter_lines():
+            if line.startswith("id: "):
+                began = line.removeprefix("id: ")
+                break
+    missed = await ingest(alpha, {"meanwhile": 1})
+    async with opened(alpha, after=began) as stream:
+        event = await stream.next()
+        assert event is not None
+        assert event.id == missed
+
+
 async def test_a_stream_ends_after_its_time_and_says_when_to_come_back(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:

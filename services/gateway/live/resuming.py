@@ -12,7 +12,7 @@ import asyncio
 from nats.aio.client import Client
 
 from runtime import jetstream
-from services.gateway.live import history, wire
+from services.gateway.live import history, position, wire
 from services.gateway.live.hub import Hub, entry_of, gap, placed
 from services.gateway.live.logs import Log, Logged
 from services.gateway.live.position import Place
@@ -54,6 +54,7 @@ class Resuming:
         if reader.places is None:
             reader.hold()
             reader.places = self._hub.join(reader)
+            reader.write(wire.begins(reader.form, position.shown(reader.places)))
             reader.go_live()
             return
         self._hub.part(reader)

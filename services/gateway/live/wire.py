@@ -47,6 +47,14 @@ def opening(wire: Wire) -> bytes:
     return framed(wire, f"retry: {retry_ms}\n: stream\n\n".encode())
 
 
+def begins(wire: Wire, id: str) -> bytes:
+    """Where a reader begins who named no place: one that hears nothing before it comes back misses nothing.
+
+    An event without data is told to nobody, but its id is kept (WHATWG HTML §9.2.6).
+    """
+    return b"" if wire is Wire.FRAMES else framed(wire, b"id: %s\n\n" % id.encode())
+
+
 def heartbeat(wire: Wire) -> bytes:
     return _frame(b'{"event":"heartbeat"}') if wire is Wire.FRAMES else framed(wire, b": \n\n")
 

@@ -7,7 +7,7 @@ type Plain = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, keyof AnchorProps | k
 };
 
 function PlainAnchor(props: AnchorProps & Plain) {
-  return <Anchor {...props} />;
+  return <Anchor inherit {...props} />;
 }
 
 function PlainButton(props: ButtonProps & Plain) {

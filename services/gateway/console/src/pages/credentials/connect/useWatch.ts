@@ -1,0 +1,84 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { CredentialView } from "@/api/schema";
+import { type StreamState, useLiveStream } from "@/api/stream";
+import { connectionsQuery } from "../queries";
+
+export interface Message {
+  topic: string;
+  payload: string;
+  encoding: string;
+  qos: number;
+  received_at: string;
+  failure?: string;
+}
+
+export interface Refusal {
+  reason: string;
+  summary: string;
+  topic?: string;
+  clientId?: string;
+  at: number;
+}
+
+export interface Watched {
+  connected: boolean;
+  address?: string;
+  message: Message | null;
+  refusal: Refusal | null;
+  stream: StreamState;
+}
+
+interface Activity {
+  kind: string;
+  subject?: string;
+  summary?: string;
+  reason?: string;
+  details?: { topic?: string; client_id?: string };
+}
+
+/** What happens with this credential while one looks: connects, the first message, refusals. */
+export function useWatch(credential: CredentialView, enabled: boolean): Watched {
+  const [message, setMessage] = useState<Message | null>(null);
+  const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const [connectedAt, setConnectedAt] = useState(0);
+  const connections = useQuery({ ...connectionsQuery(credential.id, 2000), enabled });
+  const stream = useLiveStream(enabled ? address(credential) : null, ({ event, data }) => {
+    if (event === "message") setMessage((first) => first ?? (data as Message));
+    if (event !== "activity") return;
+    const said = data as Activity;
+    if (said.subject !== `credential:${credential.id}`) return;
+    if (said.kind === "device.connected") setConnectedAt(Date.now());
+    if (said.kind === "device.refused") {
+      setRefusal({
+        reason: said.reason ?? "",
+        summary: said.summary ?? "",
+        topic: said.details?.topic,
+        clientId: said.details?.client_id,
+        at: Date.now(),
+      });
+    }
+  });
+  const open = connections.data?.items[0];
+  // A refused connect that was put right is history; a refused publish stays, for nothing tells that it was mended
+  const mended = refusal?.reason.startsWith("connect.") && (connectedAt > refusal.at || message !== null);
+  return {
+    connected: open !== undefined || connectedAt > 0,
+    address: open?.address,
+    message,
+    refusal: mended ? null : refusal,
+    stream,
+  };
+}
+
+function address(credential: CredentialView): string {
+  const topics = credential.device_id
+    ? [`${credential.topic_prefix}/devices/${credential.device_id}/#`]
+    : credential.publish.map((one) => one.replaceAll(/\{[^}]*\}/g, "+")).slice(0, 20);
+  const search = new URLSearchParams([
+    ["kind", "messages"],
+    ["kind", "activity"],
+    ...topics.map((topic) => ["topic", topic] as [string, string]),
+  ]);
+  return `/v1/stream?${search}`;
+}
