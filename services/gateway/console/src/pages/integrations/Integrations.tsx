@@ -1,0 +1,4 @@
+/** Hosted and external brokers. Begun. */
+export function Integrations() {
+  return null;
+}
