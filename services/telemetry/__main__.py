@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from contracts import dead_letter_calls, rebuild, redecode, series
@@ -15,6 +16,7 @@ from contracts.exports import EXPORT_ACTIVITY, EXPORT_READINGS
 from contracts.organizations import PLATFORM
 from contracts.redecode import EndRedecode, OrderRetry, RedecodeOrder
 from contracts.retention import GET_RETENTION, GET_STORAGE, GetRetention, Retention, RetentionView
+from contracts.stats import GET_STATS
 from contracts.streams import COMMANDS
 from runtime import activity, rpc
 from runtime.activity import ActivityLog
@@ -46,6 +48,7 @@ from services.telemetry.projector import Projection, Projector
 from services.telemetry.queries import Queries
 from services.telemetry.queries.exports import Exports
 from services.telemetry.queries.retention import get_retention
+from services.telemetry.queries.stats import StatsCalls
 from services.telemetry.queries.storage import Storage
 from services.telemetry.rebuild import Rebuilder
 from services.telemetry.rebuild_calls import RebuildCalls
@@ -62,6 +65,8 @@ from services.telemetry.sandbox.pool import Pool
 from services.telemetry.settings import Settings
 from services.telemetry.shadow import ShadowDictionaries
 from services.telemetry.states import forget_old as forget_states
+from services.telemetry.stats.of_activity import ActivityCounts
+from services.telemetry.stats.of_messages import MessageCounts
 
 NAME = "telemetry"
 FOR_EVER = 36_500  # days: so long the registry is kept
@@ -101,6 +106,7 @@ async def run() -> None:
                 followers=(
                     DeviceSources(),
                     Marks(),
+                    MessageCounts(),
                     alerting.messages,
                     *([ByOrganization()] if settings.metrics_by_organization else []),
                 ),
@@ -115,7 +121,9 @@ async def run() -> None:
         events = Projector(
             bus.client,
             pool,
-            ActivityProjection(Partitions(), directory, followers=(alerting.activity,)),
+            ActivityProjection(
+                Partitions(), directory, followers=(ActivityCounts(directory.erased), alerting.activity)
+            ),
             happened,
             days_kept=settings.activity_days,
         )
@@ -163,6 +171,10 @@ async def run() -> None:
             "messages": settings.messages_days,
             "activity": settings.activity_days,
             "dead_letters": settings.dead_letters_days,
+            "message_minutes": settings.stats_minutes_days,
+            "activity_minutes": settings.stats_minutes_days,
+            "message_hours": settings.stats_hours_days,
+            "activity_hours": settings.stats_hours_days,
         }
         service.task(forget_states(pool, settings.messages_days, settings.housekeeping_s), "old states")
         service.task(housekeep(pool, Partitions(), days_kept, settings.housekeeping_s), "housekeeping")
@@ -185,9 +197,14 @@ async def run() -> None:
                     Partitions(),
                     numbers,
                     again=True,
-                    followers=(DeviceSources(),),
+                    followers=(DeviceSources(), MessageCounts()),
                 ),
-                "activity": ActivityProjection(Partitions(), directory, ShadowDictionaries()),
+                "activity": ActivityProjection(
+                    Partitions(),
+                    directory,
+                    ShadowDictionaries(),
+                    followers=(ActivityCounts(directory.erased),),
+                ),
                 "commands": CommandsProjection(directory),
                 "dead-letters": DeadLettersProjection(Partitions(), directory),
                 "alerts": AlertsProjection(),
@@ -269,6 +286,8 @@ async def run() -> None:
         rpc.serve(bus.broker, GET_RETENTION, kept, queue=NAME)
         rpc.serve(bus.broker, GET_STORAGE, Storage(pool).get, queue=NAME)
         rpc.serve(bus.broker, series.GET_SERIES, answers.get_series, queue=NAME)
+        counters = StatsCalls(answers.store, timedelta(days=settings.stats_minutes_days))
+        rpc.serve(bus.broker, GET_STATS, counters.get, queue=NAME)
         rpc.serve(bus.broker, series.LIST_LATEST, answers.list_latest, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_METRICS, answers.list_metrics, queue=NAME)

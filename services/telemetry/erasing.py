@@ -121,6 +121,11 @@ FROM (SELECT count(*), min(received_at) AS first, max(received_at) AS last FROM 
         WHERE s.device = $2) other
 WHERE d.id = $2
 """
+# Of the organization's and its integrations' counters it stays a part. The hour in which it was forgotten goes, too.
+_STATISTICS = (
+    "DELETE FROM message_hours WHERE organization = $1 AND scope = 2 AND name = $2 AND time <= $3",
+    "DELETE FROM activity_hours WHERE organization = $1 AND scope = 2 AND name = $2 AND time <= $3",
+)
 # Of alerts: the newest values, which they remember; who holds them in memory reads them anew.
 _MARKS = "DELETE FROM alert_marks WHERE organization = $1 AND device = $2"
 _TOKENS = "UPDATE alert_feeds SET token = token + 1"
@@ -137,6 +142,8 @@ async def count_anew(connection: Session, target: Target, since: datetime) -> No
     )
     await connection.execute(_SOURCES, organization, device)
     await connection.execute(_COUNTERS, organization, device, since)
+    for statement in _STATISTICS:
+        await connection.execute(statement, organization, target.name, since)
     # An open connection is no history: it says that the device is online, when it is heard of again.
     await connection.execute("DELETE FROM presence WHERE device = $1 AND at < $2", device, since)
     await connection.execute("DELETE FROM connections WHERE device = $1 AND ended_at < $2", device, since)

@@ -38,7 +38,16 @@ LOCK_MS = 500  # readers wait no longer for the exchange to begin: well below th
 FAILURES_MAX = 20  # in a row, without progress
 # What is let go of soon is carried over: the log must still hold the first message when it is read.
 MARGIN_NS = 3600 * 1_000_000_000
-COMPARED = ("device_metrics", "presence", *SUMS, "device_commands", "dead_letters", "alerts", "devices")
+COMPARED = (
+    "device_metrics",
+    "presence",
+    "credential_statistics",
+    "credential_refusals",
+    "device_commands",
+    "dead_letters",
+    "alerts",
+    "devices",
+)
 
 Make = Callable[[], Mapping[str, Projection[Any]]]
 """The projections of a run, by name; nothing that they remember outlives it."""
@@ -89,7 +98,7 @@ class Job:
 
     @property
     def exchanged(self) -> list[str]:
-        return [model for model in MODELS if model not in SUMS or self.complete("activity")]
+        return [model for model in MODELS if model not in SUMS or self.complete(SUMS[model])]
 
 
 class Rebuilder:

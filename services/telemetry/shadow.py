@@ -23,8 +23,15 @@ TABLES: dict[str, dict[str, str]] = {
 }
 # Rows that stay as they were written, with the sequence of their message.
 PARTITIONED = {"samples": "time", "messages": "received_at", "activity": "time"}
-# Sums over all time: made anew only where the log goes back to its beginning.
-SUMS = ("credential_statistics", "credential_refusals")
+# Sums, by projection: made anew only where its log goes back to its beginning.
+SUMS = {
+    "credential_statistics": "activity",
+    "credential_refusals": "activity",
+    "message_minutes": "messages",
+    "message_hours": "messages",
+    "activity_minutes": "activity",
+    "activity_hours": "activity",
+}
 MODELS = (*(table for tables in TABLES.values() for table in tables), "device_metrics", *SUMS)
 # Numbers, which rows refer to; how far was read; jobs; what decoders learnt. `devices` stays, and its counters are
 # set from the shadow's.

@@ -34,6 +34,7 @@ from contracts import (
     redecode,
     retention,
     series,
+    stats,
     subscriptions,
     telemetry,
     webhook_deliveries,
@@ -675,6 +676,9 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     ),
     series.LIST_LATEST: _empty(Page[series.LatestRow]),
     telemetry.LIST_MESSAGES: _empty(Page[telemetry.MessageRow]),
+    stats.GET_STATS: lambda r: stats.StatsPage(
+        start=NOW, end=NOW, interval=r.interval, by=r.by, timestamps=[], items=[]
+    ),
     telemetry.LIST_METRICS: _empty(Page[telemetry.MetricRow]),
     telemetry.LIST_DEVICES: _empty(Page[telemetry.DeviceRow]),
     telemetry.GET_DEVICE: _device,

@@ -44,6 +44,7 @@ TAGS = {
     "activity": "What happened.",
     "alert-rules": "What is to be told when something is wrong.",
     "alerts": "What is wrong, what was, and who knows of it.",
+    "stats": "How much of what, by time.",
     "stream": "Messages as they come.",
     "webhooks": "Addresses of your own that are told what happens.",
 }

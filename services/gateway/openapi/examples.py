@@ -425,6 +425,21 @@ EXAMPLES: dict[str, Any] = {
         ],
         "next_cursor": None,
     },
+    "StatsPage": {
+        "start": "2026-11-21T15:00:00Z",
+        "end": "2026-11-21T17:30:00Z",
+        "interval": "1h",
+        "by": "integration",
+        "timestamps": ["2026-11-21T15:00:00Z", "2026-11-21T16:00:00Z", "2026-11-21T17:00:00Z"],
+        "items": [
+            {
+                "id": "hosted",
+                "totals": {"messages": 8614, "dead_letters": 2},
+                "values": {"messages": [3600, 3598, 1416], "dead_letters": [0, 2, 0]},
+            }
+        ],
+        "next_cursor": None,
+    },
     "LatestRow": {
         "device_id": "boiler-7",
         "metrics": {

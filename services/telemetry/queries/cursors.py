@@ -15,14 +15,15 @@ from contracts.failures import Refused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEQUENCE_MAX = 2**63 - 1
+_TEXT_CHARS_MAX = 256
 
 
-def encode(kind: str, *values: datetime | int) -> str:
+def encode(kind: str, *values: datetime | int | str) -> str:
     plain = [_micros(value) if isinstance(value, datetime) else value for value in values]
     return base64.urlsafe_b64encode(json.dumps([kind, *plain]).encode()).decode().rstrip("=")
 
 
-def decode(kind: str, cursor: str, *types: type[datetime | int]) -> list[Any]:
+def decode(kind: str, cursor: str, *types: type[datetime | int | str]) -> list[Any]:
     """What `encode` took; Refused("cursor.invalid") for anything else."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -36,7 +37,11 @@ def decode(kind: str, cursor: str, *types: type[datetime | int]) -> list[Any]:
         ) from error
 
 
-def _read(value: Any, wanted: type[datetime | int]) -> datetime | int:
+def _read(value: Any, wanted: type[datetime | int | str]) -> datetime | int | str:
+    if wanted is str:
+        if not isinstance(value, str) or len(value) > _TEXT_CHARS_MAX:
+            raise ValueError("no text")
+        return value
     if type(value) is not int or abs(value) > _SEQUENCE_MAX:
         raise ValueError("no number")
     return _EPOCH + timedelta(microseconds=value) if wanted is datetime else value

@@ -1,0 +1,40 @@
+"""docs/how-to/see-what-happens-by-time.md, run as it is written."""
+
+import json
+import os
+import re
+import subprocess
+from typing import Any
+
+import pytest
+
+from deploy.local.stack import ROOT, Stack
+from tests.support.eventually import eventually_now
+from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.system
+PAGE = (ROOT / "docs/how-to/see-what-happens-by-time.md").read_text()
+COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_commands_of_the_page_count_what_was_sent(stack: Stack) -> None:
+    tenant = Tenant(stack)
+    broken = {"payload_base64": "e2Jyb2tlbg=="}
+    for payload in ({"payload": {"a": 1, "b": 2}}, {"payload": {"a": 3}}, broken):
+        sent = tenant.http.post("/v1/ingest", json={"topic": "devices/d1/telemetry", **payload})
+        assert sent.status_code == 202, sent.text
+    env = {**os.environ, "GATEWAY": stack.addresses.gateway, "KEY": tenant.key}
+
+    def run(command: str) -> Any:
+        done = subprocess.run(
+            ["bash", "-c", command], env=env, capture_output=True, text=True, timeout=30, check=True
+        )
+        found: Any = json.loads(done.stdout)
+        return {item["id"]: item["totals"] for item in found["items"]}
+
+    hours, minutes, days, credentials = COMMANDS
+    eventually_now(lambda: run(hours)[None]["messages"] == 3)
+    assert run(hours)[None]["dead_letters"] == 1
+    assert run(minutes)["http"]["messages"] == 3
+    assert run(days)["d1"] == {"readings": 3}
+    assert run(credentials) == {}
