@@ -21,6 +21,10 @@ PHONE = {"width": 390, "height": 844}
 PAGES = [
     ("/", "Overview"),
     ("/credentials", "Credentials"),
+    ("/dead-letters", "Dead letters"),
+    ("/activity", "Activity"),
+    ("/api-keys", "API keys"),
+    ("/limits", "Limits and usage"),
 ]
 
 

@@ -11,6 +11,8 @@ import {
 import { actFor } from "./api/client";
 import { queryClient } from "./api/queries";
 import { sessionQuery } from "./api/session";
+import type { ActivitySearch } from "./pages/activity/Activity";
+import type { DeadLettersSearch } from "./pages/deadletters/DeadLetters";
 import { NotFound, PageFailed, PagePending } from "./shell/fallbacks";
 import { Shell } from "./shell/Shell";
 
@@ -78,6 +80,36 @@ const page = {
     path: "/credentials/$id",
     validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search.tab) }),
     component: lazyRouteComponent(() => import("./pages/credentials/Credential"), "Credential"),
+  }),
+  apiKeys: createRoute({
+    getParentRoute: () => signed,
+    path: "/api-keys",
+    component: lazyRouteComponent(() => import("./pages/keys/ApiKeys"), "ApiKeys"),
+  }),
+  limits: createRoute({
+    getParentRoute: () => signed,
+    path: "/limits",
+    component: lazyRouteComponent(() => import("./pages/limits/Limits"), "Limits"),
+  }),
+  activity: createRoute({
+    getParentRoute: () => signed,
+    path: "/activity",
+    validateSearch: (search: Record<string, unknown>): ActivitySearch => ({
+      kind: text(search.kind),
+      status: search.status === "ok" || search.status === "failed" ? search.status : undefined,
+      from: text(search.from),
+    }),
+    component: lazyRouteComponent(() => import("./pages/activity/Activity"), "Activity"),
+  }),
+  deadLetters: createRoute({
+    getParentRoute: () => signed,
+    path: "/dead-letters",
+    validateSearch: (search: Record<string, unknown>): DeadLettersSearch => ({
+      state: search.state === "resolved" || search.state === "discarded" ? search.state : undefined,
+      reason: text(search.reason),
+      letter: text(search.letter),
+    }),
+    component: lazyRouteComponent(() => import("./pages/deadletters/DeadLetters"), "DeadLetters"),
   }),
 };
 

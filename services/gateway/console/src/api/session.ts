@@ -2,7 +2,13 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { ownHeaders, refusal } from "./client";
 
-export type Scope = "read" | "publish" | "manage_credentials" | "manage_integrations" | "admin";
+export type Scope =
+  | "read"
+  | "publish"
+  | "manage_credentials"
+  | "manage_integrations"
+  | "manage_alerts"
+  | "admin";
 
 export interface Session {
   actor: string;
@@ -67,5 +73,6 @@ export const SCOPE_WORDS: Record<Scope, string> = {
   publish: "publish messages and command devices",
   manage_credentials: "issue, rotate and revoke credentials",
   manage_integrations: "connect brokers, choose decoders, mend dead letters",
+  manage_alerts: "make alert rules, answer alerts",
   admin: "everything, API keys included",
 };

@@ -1,4 +1,4 @@
-import { Gauge, KeyRound } from "lucide-react";
+import { Activity, ChartNoAxesGantt, Gauge, KeyRound, KeySquare, MailWarning } from "lucide-react";
 import type { ComponentType } from "react";
 import type { Scope } from "@/api/session";
 
@@ -32,6 +32,38 @@ export const NAVIGATION: Group[] = [
         icon: KeyRound,
         scopes: ["read", "manage_credentials"],
         words: "mqtt password user acl device rotate revoke",
+      },
+    ],
+  },
+  {
+    label: "Operate",
+    places: [
+      {
+        to: "/dead-letters",
+        label: "Dead letters",
+        icon: MailWarning,
+        scopes: ["read", "manage_integrations"],
+        words: "unreadable decoder retry discard failed",
+      },
+      {
+        to: "/activity",
+        label: "Activity",
+        icon: Activity,
+        scopes: ["read"],
+        words: "log audit history refused who",
+      },
+    ],
+  },
+  {
+    label: "Organization",
+    places: [
+      { to: "/api-keys", label: "API keys", icon: KeySquare, scopes: ["admin"], words: "token secret scope" },
+      {
+        to: "/limits",
+        label: "Limits and usage",
+        icon: ChartNoAxesGantt,
+        scopes: ["read"],
+        words: "quota plan rate connections",
       },
     ],
   },

@@ -1,0 +1,152 @@
+import { Button, Modal, Table } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { KeySquare, Plus } from "lucide-react";
+import { useState } from "react";
+import { all, api, ok } from "@/api/client";
+import type { ApiKeyView } from "@/api/schema";
+import { SCOPE_WORDS, useSession } from "@/api/session";
+import { ConfirmByName } from "@/ui/ConfirmByName";
+import { Answered, Empty } from "@/ui/Feedback";
+import css from "@/ui/List.module.css";
+import { Card, Page } from "@/ui/Page";
+import { SecretOnce } from "@/ui/SecretOnce";
+import { Status } from "@/ui/Status";
+import { Time } from "@/ui/Time";
+import { done } from "@/ui/toasts";
+import { NewApiKey } from "./NewApiKey";
+
+export function ApiKeys() {
+  const session = useSession();
+  const manages = session.can("admin");
+  const query = useQuery({
+    queryKey: ["api-keys"],
+    queryFn: () =>
+      all((cursor) => ok(api.GET("/v1/api-keys", { params: { query: { limit: 500, cursor } } }))),
+    enabled: manages,
+  });
+  const [opened, setOpened] = useState(false);
+  const [issued, setIssued] = useState<{ id: string; secret: string }>();
+  const create = (
+    <Button leftSection={<Plus size={16} />} onClick={() => setOpened(true)}>
+      New API key
+    </Button>
+  );
+  return (
+    <Page
+      title="API keys"
+      about="What programs and people sign in with. A key is of this organization, and may do what its scopes say."
+      actions={manages && create}
+    >
+      {issued && (
+        <Card title="Save the key now">
+          <SecretOnce
+            label="API key"
+            secret={issued.secret}
+            filename={issued.id}
+            onSaved={() => setIssued(undefined)}
+            savedLabel="Hide it for good"
+          >
+            It is shown this once: the platform keeps only a hash of it.
+          </SecretOnce>
+        </Card>
+      )}
+      <Card flush label="API keys">
+        {manages ? (
+          <Answered query={query}>
+            {query.data?.length === 0 ? (
+              <Empty icon={KeySquare} title="No API keys" action={create}>
+                Make one for each program that calls the API.
+              </Empty>
+            ) : (
+              <KeysTable rows={query.data ?? []} />
+            )}
+          </Answered>
+        ) : (
+          <Empty icon={KeySquare} title="API keys are the organization's administrators' matter">
+            Your key lacks the scope admin. Somebody whose key has it can make one for you.
+          </Empty>
+        )}
+      </Card>
+      <Modal
+        opened={opened}
+        onClose={() => setOpened(false)}
+        title="New API key"
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        <NewApiKey
+          onIssued={(key) => {
+            setIssued(key);
+            setOpened(false);
+          }}
+        />
+      </Modal>
+    </Page>
+  );
+}
+
+function KeysTable({ rows }: { rows: ApiKeyView[] }) {
+  const client = useQueryClient();
+  const [chosen, setChosen] = useState<ApiKeyView>();
+  const revoking = useMutation({
+    mutationFn: (id: string) => ok(api.DELETE("/v1/api-keys/{id}", { params: { path: { id } } })),
+    onSuccess: () => {
+      done("API key revoked");
+      void client.invalidateQueries({ queryKey: ["api-keys"] });
+    },
+  });
+  return (
+    <>
+      <Table highlightOnHover className={css.table}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Name</Table.Th>
+            <Table.Th>State</Table.Th>
+            <Table.Th className={css.wide}>May</Table.Th>
+            <Table.Th className={css.wide}>Last used</Table.Th>
+            <Table.Th className={css.wide}>Expires</Table.Th>
+            <Table.Th aria-label="Actions" />
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map((row) => (
+            <Table.Tr key={row.id}>
+              <Table.Td>
+                <strong className="break">{row.name}</strong>
+                <div className={`${css.under} mono`}>{row.hint}…</div>
+              </Table.Td>
+              <Table.Td>
+                <Status tone={row.state === "active" ? "good" : "idle"}>{row.state}</Status>
+              </Table.Td>
+              <Table.Td className={css.wide}>
+                {row.scopes.map((scope) => SCOPE_WORDS[scope] ?? scope).join("; ")}
+              </Table.Td>
+              <Table.Td className={css.wide}>
+                <Time at={row.last_used_at} as="ago" />
+              </Table.Td>
+              <Table.Td className={css.wide}>
+                <Time at={row.expires_at} as="day" />
+              </Table.Td>
+              <Table.Td className={css.number}>
+                {row.state === "active" && (
+                  <Button size="xs" variant="default" onClick={() => setChosen(row)}>
+                    Revoke
+                  </Button>
+                )}
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+      <ConfirmByName
+        opened={chosen !== undefined}
+        onClose={() => setChosen(undefined)}
+        title="Revoke this key?"
+        name={chosen?.name}
+        action="Revoke"
+        run={() => revoking.mutateAsync(chosen?.id ?? "")}
+      >
+        Whatever uses it is refused from now on, sessions of this console included. It cannot be taken back.
+      </ConfirmByName>
+    </>
+  );
+}
