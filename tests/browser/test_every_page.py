@@ -23,12 +23,15 @@ PAGES = [
     ("/credentials", "Credentials"),
     ("/dead-letters", "Dead letters"),
     ("/activity", "Activity"),
+    ("/alerts", "Alerts"),
+    ("/alerts?tab=rules", "Alerts"),
+    ("/webhooks", "Webhooks"),
     ("/api-keys", "API keys"),
     ("/limits", "Limits and usage"),
 ]
 
 
-@pytest.mark.parametrize(("path", "heading"), PAGES, ids=[heading for _, heading in PAGES])
+@pytest.mark.parametrize(("path", "heading"), PAGES, ids=[path for path, _ in PAGES])
 def test_a_page_is_accessible_and_fits_the_window(
     visit: Visit, tenant: Tenant, path: str, heading: str
 ) -> None:

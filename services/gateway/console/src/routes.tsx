@@ -12,6 +12,7 @@ import { actFor } from "./api/client";
 import { queryClient } from "./api/queries";
 import { sessionQuery } from "./api/session";
 import type { ActivitySearch } from "./pages/activity/Activity";
+import type { AlertsTab } from "./pages/alerts/Alerts";
 import type { DeadLettersSearch } from "./pages/deadletters/DeadLetters";
 import { NotFound, PageFailed, PagePending } from "./shell/fallbacks";
 import { Shell } from "./shell/Shell";
@@ -110,6 +111,29 @@ const page = {
       letter: text(search.letter),
     }),
     component: lazyRouteComponent(() => import("./pages/deadletters/DeadLetters"), "DeadLetters"),
+  }),
+  alerts: createRoute({
+    getParentRoute: () => signed,
+    path: "/alerts",
+    validateSearch: (search: Record<string, unknown>): { tab?: AlertsTab } => ({
+      tab: search.tab === "all" || search.tab === "rules" ? search.tab : undefined,
+    }),
+    component: lazyRouteComponent(() => import("./pages/alerts/Alerts"), "Alerts"),
+  }),
+  alert: createRoute({
+    getParentRoute: () => signed,
+    path: "/alerts/$id",
+    component: lazyRouteComponent(() => import("./pages/alerts/Alert"), "Alert"),
+  }),
+  webhooks: createRoute({
+    getParentRoute: () => signed,
+    path: "/webhooks",
+    component: lazyRouteComponent(() => import("./pages/webhooks/Webhooks"), "Webhooks"),
+  }),
+  webhook: createRoute({
+    getParentRoute: () => signed,
+    path: "/webhooks/$id",
+    component: lazyRouteComponent(() => import("./pages/webhooks/Webhook"), "Webhook"),
   }),
 };
 

@@ -1,4 +1,13 @@
-import { Activity, ChartNoAxesGantt, Gauge, KeyRound, KeySquare, MailWarning } from "lucide-react";
+import {
+  Activity,
+  ChartNoAxesGantt,
+  Gauge,
+  KeyRound,
+  KeySquare,
+  MailWarning,
+  Siren,
+  Webhook,
+} from "lucide-react";
 import type { ComponentType } from "react";
 import type { Scope } from "@/api/session";
 
@@ -38,6 +47,20 @@ export const NAVIGATION: Group[] = [
   {
     label: "Operate",
     places: [
+      {
+        to: "/alerts",
+        label: "Alerts",
+        icon: Siren,
+        scopes: ["read", "manage_alerts"],
+        words: "rules threshold offline acknowledge",
+      },
+      {
+        to: "/webhooks",
+        label: "Webhooks",
+        icon: Webhook,
+        scopes: ["read", "manage_integrations"],
+        words: "deliveries callback http signature",
+      },
       {
         to: "/dead-letters",
         label: "Dead letters",

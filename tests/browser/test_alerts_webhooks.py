@@ -1,0 +1,118 @@
+"""Alert rules from form to answer; a webhook from its address to a tried call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.support.browser import Visitor
+from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_rule_is_made_an_alert_opens_and_is_answered(member: Visitor, tenant: Tenant) -> None:
+    page = member.page
+    member.open("/alerts?tab=rules", "Alerts")
+    page.get_by_role("button", name="New rule").first.click()
+    page.get_by_label("Name").fill("Boiler too hot")
+    page.get_by_label("Metric").fill("temperature")
+    page.get_by_label("Limit", exact=True).fill("90")
+    page.get_by_label("For, in seconds").fill("0")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("row").filter(has_text="Boiler too hot")).to_contain_text("temperature > 90")
+    member.open("/alerts", "Alerts")
+    expect(page.get_by_text("Nothing is wrong")).to_be_visible()
+
+    def hot() -> bool:
+        """Rules hold for what comes after they are known: another value, until then."""
+        tenant.post(
+            "/ingest", {"topic": "devices/boiler-7/telemetry", "payload": {"temperature": 95}}, expect=202
+        )
+        return page.get_by_role("link", name="Boiler too hot").is_visible()
+
+    for _ in range(30):
+        if hot():
+            break
+        page.wait_for_timeout(1000)
+    page.get_by_role("link", name="Boiler too hot").click()
+    member.see("Boiler too hot")
+    page.get_by_label("Note").fill("On my way")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("On my way")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("acknowledged")
+    member.assert_accessible()
+
+
+def test_a_rule_is_switched_off_and_deleted(member: Visitor, tenant: Tenant) -> None:
+    tenant.post("/alert-rules", {"name": "Silent", "condition": {"kind": "no_data", "for_s": 60}})
+    member.open("/alerts?tab=rules", "Alerts")
+    row = member.page.get_by_role("row").filter(has_text="Silent")
+    row.get_by_role("switch").click()
+    expect(row.get_by_role("switch")).not_to_be_checked()
+    row.get_by_role("button", name="Delete Silent").click()
+    member.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+
+
+def test_who_may_only_read_sees_alerts_and_makes_none(visit: Visit, tenant: Tenant) -> None:
+    key = tenant.post("/api-keys", {"name": "Reader", "scopes": ["read"]})["secret"]
+    with visit() as reader:
+        reader.sign_in(key)
+        reader.open("/alerts?tab=rules", "Alerts")
+        expect(reader.page.get_by_role("switch").first).to_be_disabled()
+        expect(reader.page.get_by_role("button", name="New rule")).to_have_count(0)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_webhook_is_made_its_secret_shown_once_and_it_is_tried(
+    member: Visitor, tenant: Tenant, receiver: str
+) -> None:
+    page = member.page
+    member.open("/webhooks", "Webhooks")
+    page.get_by_role("button", name="New webhook").click()
+    page.get_by_label("Name").fill("Operations")
+    page.get_by_label("Address").fill(receiver)
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Show", exact=True).click()
+    secret = page.get_by_test_id("secret").inner_text()
+    assert secret.startswith("whsec_")
+    page.get_by_label("I saved it").check()
+    page.get_by_role("button", name="Done").click()
+    member.see("Operations")
+    assert secret not in page.content()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("Answered 204")).to_be_visible()
+    member.assert_accessible()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("paused")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_label("Type Operations to confirm").fill("Operations")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(re.compile(r"/console/webhooks$"))
