@@ -50,6 +50,7 @@ ACTIVITY_COLUMNS = (
     "reason",
     "duration_ms",
     "details",
+    "trace_id",
     "id",
     "cursor",
 )

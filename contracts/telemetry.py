@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
+from contracts.activity_kinds import Direction
 from contracts.calls import Call, Model, Page
 
 NAMES_MAX = 100  # devices or metrics that one question names
@@ -75,12 +76,31 @@ class GetDevice(Model):
     id: str
 
 
-class ListActivity(Query):
-    kind: str | None = None
+KINDS_MAX = 20
+
+
+class ActivityFilter(Model):
+    """`kind`: any of these, `link.*` for all that begin so. `q`: all of its words, anywhere in what is said."""
+
+    kind: Annotated[tuple[str, ...], Field(max_length=KINDS_MAX)] = ()
     status: str | None = None
+    direction: Direction | None = None
+    device_id: str | None = None
     integration_id: str | None = None
+    credential_id: str | None = None
+    actor: str | None = None
+    q: Annotated[str, Field(max_length=QUERY_CHARS_MAX)] | None = None
     from_: AwareDatetime | None = None
     to: AwareDatetime | None = None
+
+
+class ListActivity(ActivityFilter, Query):
+    pass
+
+
+class GetActivity(Model):
+    organization: str
+    id: str
 
 
 class Provenance(Model):
@@ -178,7 +198,8 @@ class MetricRow(Model):
 class ActivityRow(Model):
     id: str
     time: datetime
-    kind: str
+    kind: str  # contracts.activity_kinds has them all
+    direction: Direction = "own"
     status: str
     summary: str
     actor: str
@@ -187,6 +208,7 @@ class ActivityRow(Model):
     reason: str | None = None
     duration_ms: float | None = None
     details: dict[str, Any] = {}
+    trace_id: str | None = None  # of the request or message that it came of (W3C Trace Context)
 
 
 LIST_TELEMETRY = Call("query.telemetry.readings", ListTelemetry, Page[TelemetryRow], timeout_s=10.0)
@@ -195,3 +217,4 @@ LIST_DEVICES = Call("query.telemetry.devices", ListDevices, Page[DeviceRow], tim
 LIST_METRICS = Call("query.telemetry.metrics", ListMetrics, Page[MetricRow], timeout_s=10.0)
 GET_DEVICE = Call("query.telemetry.device", GetDevice, DeviceDetail, timeout_s=10.0)
 LIST_ACTIVITY = Call("query.telemetry.activity", ListActivity, Page[ActivityRow], timeout_s=10.0)
+GET_ACTIVITY = Call("query.telemetry.activity-entry", GetActivity, ActivityRow, timeout_s=10.0)

@@ -86,6 +86,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("GET", "/v1/telemetry/latest"): ("read",),
     ("GET", "/v1/messages"): ("read",),
     ("GET", "/v1/activity"): ("read",),
+    ("GET", "/v1/activity/{id}"): ("read",),
     ("POST", "/v1/alert-rules"): ("manage_alerts",),
     ("GET", "/v1/alert-rules"): ("read", "manage_alerts"),
     ("GET", "/v1/alert-rules/{id}"): ("read", "manage_alerts"),

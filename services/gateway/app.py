@@ -21,6 +21,7 @@ from services.gateway.guard import authorize
 from services.gateway.parameters import check_path, check_query, command_id
 from services.gateway.problems import handle
 from services.gateway.routes import (
+    activity,
     alert_rules,
     alerts,
     api_keys,
@@ -78,6 +79,7 @@ RESOURCES = (
     ingest,
     devices,
     telemetry,
+    activity,
     metrics,
     series,
     exports,

@@ -39,6 +39,7 @@ from services.ingest.network import Network
 from services.ingest.ownership import Ownership
 from services.ingest.publish import Publisher
 from services.ingest.publish_hosted import HostedConnection
+from services.ingest.publish_notes import PublishNotes
 from services.ingest.replicas import Replicas
 from services.ingest.routing import Routing
 from services.ingest.settings import Settings
@@ -105,9 +106,11 @@ async def run() -> None:
         service.task(commands.run(), "commands")
         service.health.add("commands", lambda: None if commands.ready else "commands are being read")
 
-        tests = ConnectionTests(service.bus, manager, network)
+        tests = ConnectionTests(service.bus, manager, network, activity)
         rpc.serve_with_steps(service.bus.broker, TEST_CONNECTION, tests.test, queue=NAME)
-        publisher = Publisher(manager, hosted, activity)
+        notes = PublishNotes(activity)
+        service.task(notes.run(), "publishes noted")
+        publisher = Publisher(manager, hosted, notes)
         rpc.serve(service.bus.broker, PUBLISH, publisher.publish, queue=NAME)
         rpc.serve(service.bus.broker, PUBLISH_BATCH, publisher.publish_batch, queue=NAME)
         routing.serve(PUBLISH_TO_LINK, publisher.publish)

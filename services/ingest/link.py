@@ -253,7 +253,9 @@ class Link:
             if self.wanted.paused or not self.wanted.same_connection(connected):
                 return None
             self._changed.clear()
+            before = self.subscribed.granted
             await self.subscribed.bring(session, self.wanted)
+            self._say_subscribed(before)
             self._say_refused_filters()
 
     def _take(self, bridge: Bridge, session: Session, chunk: list[Incoming]) -> None:
@@ -276,6 +278,10 @@ class Link:
         if settings.tls is not None and not settings.tls.verify:
             _log.warning("the broker's certificate is not verified", integration=self.wanted.key.integration)
             self._note("link.unverified", "ok", UNVERIFIED, None, {"host": settings.host})
+
+    def _say_subscribed(self, before: dict[str, int]) -> None:
+        if (news := self.subscribed.news(before)) is not None:
+            self._note("link.subscribed", "ok", *news)
 
     def _say_refused_filters(self) -> None:
         if not self.subscribed.refused:

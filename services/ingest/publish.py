@@ -20,22 +20,22 @@ from contracts.publishing import (
     PublishFailure,
 )
 from contracts.subjects import HOSTED
-from runtime.activity import ActivityLog
 from services.ingest import metrics
 from services.ingest.link import Link
 from services.ingest.links import Key
 from services.ingest.manager import Manager
 from services.ingest.publish_hosted import HostedConnection, hosted_topic
+from services.ingest.publish_notes import PublishNotes
 from services.ingest.session import Session
 
 FAILURES_SAID = 10  # of a batch, one by one in its activity; the others are counted
 
 
 class Publisher:
-    """Answers the calls of `contracts.publishing`; every outcome is in the activity."""
+    """Answers the calls of `contracts.publishing`; what becomes of them is in the activity."""
 
-    def __init__(self, manager: Manager, hosted: HostedConnection, activity: ActivityLog) -> None:
-        self._manager, self._hosted, self._activity = manager, hosted, activity
+    def __init__(self, manager: Manager, hosted: HostedConnection, notes: PublishNotes) -> None:
+        self._manager, self._hosted, self._notes = manager, hosted, notes
 
     async def publish(self, request: Publish) -> Published:
         """Raises Refused("topic.invalid"), ("topic.forbidden"), ("payload.too_large"), ("broker.refused"),
@@ -113,7 +113,7 @@ class Publisher:
             duration_ms=duration_ms,
             details={"qos": message.qos, "retain": message.retain},
         )
-        self._activity.note(request.organization, event, request.actor)
+        self._notes.note(request.organization, request.integration, request.actor, event)
 
     def _note_batch(self, request: PublishBatch, outcomes: tuple[Outcome, ...], duration_ms: float) -> None:
         failures = [
@@ -140,7 +140,9 @@ class Publisher:
                 ],
             },
         )
-        self._activity.note(request.organization, event, request.actor)
+        self._notes.note(
+            request.organization, request.integration, request.actor, event, messages=len(outcomes)
+        )
 
 
 def _since(begun: float) -> float:

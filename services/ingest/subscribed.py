@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from contracts.failures import Unavailable
 from services.ingest import broker_drops
@@ -11,6 +12,8 @@ from services.ingest.broker_drops import DROPPED, BrokerDrops
 from services.ingest.frames import Incoming
 from services.ingest.links import Wanted
 from services.ingest.session import Session
+
+SAID_MAX = 20  # filters
 
 
 class Subscribed:
@@ -31,6 +34,22 @@ class Subscribed:
     def since(self, filter: str) -> datetime | None:
         """Since when it grants it to this process."""
         return self._granted[filter][1] if filter in self._granted else None
+
+    @property
+    def granted(self) -> dict[str, int]:
+        """QoS by filter."""
+        return {filter: qos for filter, (qos, _) in self._granted.items()}
+
+    def news(self, before: dict[str, int]) -> tuple[str, None, dict[str, Any]] | None:
+        """What is granted otherwise than before, in words, without a code, with details; None: nothing."""
+        now = self.granted
+        added = sorted(filter for filter in now if before.get(filter) != now[filter])
+        removed = sorted(before.keys() - now.keys())
+        if not added and not removed:
+            return None
+        said = [f"+ {filter}" for filter in added] + [f"- {filter}" for filter in removed]
+        details = {"granted": len(now), "added": added[:SAID_MAX], "removed": removed[:SAID_MAX]}
+        return ", ".join(said[:3])[:300], None, details
 
     async def bring(self, session: Session, wanted: Wanted) -> None:
         """Makes them what is wanted. Raises what `Session.subscribe` raises.

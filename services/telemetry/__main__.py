@@ -32,6 +32,7 @@ from services.telemetry.alerting.setup import Alerting
 from services.telemetry.by_organization import ByOrganization
 from services.telemetry.commands import CommandsProjection, forget_old
 from services.telemetry.dead_letter_calls import DeadLetterCalls
+from services.telemetry.dead_letter_notes import DeadLetterNotes
 from services.telemetry.dead_letter_projection import DeadLettersProjection
 from services.telemetry.dead_letter_retry import DeadLetterRetry
 from services.telemetry.dead_letters import DeadLetters
@@ -145,10 +146,12 @@ async def run() -> None:
         service.task(Observing(bus.client, pool).run(), "observing")
         service.task(messages.run(), "messages")
         service.task(events.run(), "activity")
+        told = DeadLetterNotes(notes)
+        service.task(told.run(), "dead letters noted")
         letters = Projector(
             bus.client,
             pool,
-            DeadLettersProjection(Partitions(), directory),
+            DeadLettersProjection(Partitions(), directory, told=told.note),
             happened,
             days_kept=settings.dead_letters_days,
         )
@@ -294,6 +297,7 @@ async def run() -> None:
         rpc.serve(bus.broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
         rpc.serve(bus.broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
         rpc.serve(bus.broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)
+        rpc.serve(bus.broker, queries.GET_ACTIVITY, answers.get_activity, queue=NAME)
         rpc.serve(bus.broker, dead_letter_calls.LIST_DEAD_LETTERS, answers.list_dead_letters, queue=NAME)
         rpc.serve(bus.broker, dead_letter_calls.GET_DEAD_LETTER, answers.get_dead_letter, queue=NAME)
         rpc.serve(bus.broker, dead_letter_calls.COUNT_DEAD_LETTERS, answers.count_dead_letters, queue=NAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
 
 _log = log(part="activity")
+_TRACE_ID = re.compile("(?!0{32})[0-9a-f]{32}")
 _KNOWN = (
     "SELECT EXISTS (SELECT FROM activity a JOIN organizations o ON o.id = a.organization"
     " WHERE o.name = $1 AND a.time = $2 AND a.sequence = $3 AND a.id = $4)"
@@ -45,6 +47,7 @@ COLUMNS = (
     "reason",
     "duration_ms",
     "details",
+    "trace_id",
 )
 
 
@@ -155,6 +158,7 @@ class ActivityProjection:
             event.reason,
             event.duration_ms,
             json.dumps(event.details),
+            _trace_id(entry.headers.get(TRACEPARENT)),
         )
 
     async def write(self, connection: Session, ready: Ready) -> int:
@@ -187,6 +191,12 @@ class ActivityProjection:
         self._dictionaries.forget()
         self._partitions.forget()
         self._followers.forget()
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    """W3C Trace Context §3.2.2.3: `version-trace_id-parent_id-flags`."""
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) >= 4 and _TRACE_ID.fullmatch(parts[1]) else None
 
 
 def _read(entry: Entry) -> tuple[Entry, str, Recorded, ActivityRecorded] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -87,8 +87,14 @@ class DeadLettersProjection:
     stream = DEADLETTERS.name
     subjects = subjects.DEADLETTERS_ALL
 
-    def __init__(self, partitions: Partitions, directory: Directory) -> None:
-        self._partitions, self._directory = partitions, directory
+    def __init__(
+        self,
+        partitions: Partitions,
+        directory: Directory,
+        told: Callable[[Iterable[Letter]], None] | None = None,
+    ) -> None:
+        """`told`: of letters that are stored."""
+        self._partitions, self._directory, self._told = partitions, directory, told
         self._dictionaries = Dictionaries()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
@@ -129,7 +135,8 @@ class DeadLettersProjection:
         return len(ready.letters)
 
     def committed(self, ready: Ready) -> None:
-        del ready
+        if self._told is not None:
+            self._told(one for _, one in ready.letters)
 
     def links(self, ready: Ready) -> list[str]:
         del ready

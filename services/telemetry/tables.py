@@ -204,6 +204,7 @@ activity = Table(
     Column("reason", Text),
     Column("duration_ms", Double),
     Column("details", JSONB, nullable=False),
+    Column("trace_id", Text),
 )
 alerts = Table(
     "alerts",

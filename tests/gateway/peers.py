@@ -368,6 +368,11 @@ def _device(request: telemetry.GetDevice) -> telemetry.DeviceDetail:
     return telemetry.DeviceDetail(id="d1", online=True, first_seen=NOW, last_seen=NOW, latest={})
 
 
+def _activity(request: telemetry.GetActivity) -> telemetry.ActivityRow:
+    _own(request, "a1")
+    return telemetry.ActivityRow(id="a1", time=NOW, kind="link.up", status="ok", summary="", actor="ingest")
+
+
 def _erasure(request: devices.GetErasure) -> devices.Erasure:
     _own(request, "erase_1")
     return devices.Erasure(id="erase_1", device_id="d1", state="running", forgotten_at=NOW)
@@ -688,6 +693,7 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
         connects=4, messages_in=10, last_seen_at=NOW
     ),
     telemetry.LIST_ACTIVITY: _empty(Page[telemetry.ActivityRow]),
+    telemetry.GET_ACTIVITY: _activity,
     device_commands.LIST_DEVICE_COMMANDS: _empty(Page[device_commands.DeviceCommandView]),
     device_commands.GET_DEVICE_COMMAND: _command,
 }

@@ -77,6 +77,18 @@ async def test_a_password_that_is_sent_goes_before_the_saved_one(
     assert (await probe(world, broker.port, **sent, secrets={"password": "secret"}))["ok"]
     assert not (await probe(world, broker.port, **sent))["ok"]
 
+    async def told() -> bool:
+        tests = [event for event in await world.activity() if event.kind == "integration.tested"]
+        assert [(each.status, each.reason) for each in tests] == [
+            ("ok", None),
+            ("failed", "broker.credentials"),
+        ]
+        assert all(each.subject == f"integration:{saved}" and each.duration_ms for each in tests)
+        assert not any("secret" in each.model_dump_json() for each in tests)
+        return True
+
+    await eventually(told)
+
 
 async def test_another_organizations_integration_is_not_found(
     world: World, own_nats: NatsServer, ingest: Service, mosquitto: MakeMosquitto

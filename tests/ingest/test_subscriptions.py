@@ -74,6 +74,8 @@ async def test_what_is_added_and_removed_is_so_within_a_second_without_a_reconne
     assert held["b/#"].qos == held["b/#"].granted_qos == 2
     assert (await status(world, link)).connected_since == connected, "it connected anew"
     assert since is not None
+    told = [event.details for event in await world.activity() if event.kind == "link.subscribed"]
+    assert [(each["added"], each["removed"]) for each in told] == [(["b/#"], []), ([], ["a/#"])]
 
 
 async def test_a_reconnect_is_no_new_grant(world: World, ingest: Service, mosquitto: MakeMosquitto) -> None:

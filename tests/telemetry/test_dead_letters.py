@@ -142,7 +142,7 @@ async def test_discarded_ones_are_out_of_the_list_and_the_message_is_not_gone(he
     assert await here.database.fetchval("SELECT failure FROM messages WHERE sequence = $1", sequence)
 
     async def said() -> bool:
-        page = await here.ask(LIST_ACTIVITY, ListActivity(organization=org, kind="dead-letters.discarded"))
+        page = await here.ask(LIST_ACTIVITY, ListActivity(organization=org, kind=("dead-letters.discarded",)))
         return [row.details for row in page.items] == [{"count": 1}]
 
     await eventually(said)

@@ -267,7 +267,7 @@ async def test_activity_is_exported_with_the_filters_of_its_list(here: World) ->
         assert tuple(found[0]) == exports.ACTIVITY_COLUMNS
     rest, _ = await whole(here, ExportActivity(format="ndjson", wanted=wanted, position=found[0]["cursor"]))
     assert rows_of(rest) == found[1:]
-    failed = wanted.model_copy(update={"kind": "link.down"})
+    failed = wanted.model_copy(update={"kind": ("link.down",)})
     lines, _ = await whole(here, ExportActivity(format="csv", wanted=failed))
     read = list(csv.reader(io.StringIO(lines.decode(), newline=""), strict=True))
     assert [row[3] for row in read] == ["'=cmd|' /C calc'!A0", "third"]

@@ -124,7 +124,7 @@ async def test_other_tenants_messages_are_stored_while_hostile_rules_run(
     }
 
     async def told() -> bool:
-        request = ListActivity(organization=bad[0], kind="decoder.quarantined")
+        request = ListActivity(organization=bad[0], kind=("decoder.quarantined",))
         return bool((await here.ask(LIST_ACTIVITY, request)).items)
 
     await eventually(told)

@@ -10,6 +10,7 @@ import msgspec
 
 from contracts import upcasts
 from contracts.activity import ActivityRecorded
+from contracts.activity_kinds import direction_of
 from contracts.alerts import AlertEvent
 from contracts.decoders import Sample
 from contracts.envelope import Recorded
@@ -109,7 +110,10 @@ class Entry:
     def _activity(self, recorded: Recorded, event: ActivityRecorded) -> bytes:
         if self._whole is None:
             said = event.model_dump(include=set(ActivityRow.model_fields))
-            row = ActivityRow(id=recorded.id, time=recorded.time, actor=recorded.actor, **said)
+            direction = direction_of(event.kind)
+            row = ActivityRow(
+                id=recorded.id, time=recorded.time, actor=recorded.actor, direction=direction, **said
+            )
             self._whole = _encode({"sequence": self.sequence, **row.model_dump(exclude_none=True)})
         return self._whole
 

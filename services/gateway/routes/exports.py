@@ -29,6 +29,7 @@ from services.gateway.export_encoders import Gzip, Plain, takes_gzip
 from services.gateway.parameters import Caller, From, Text, Texts, To, span_of, texts
 from services.gateway.parquet import Parquet
 from services.gateway.problems import FieldError, Invalid
+from services.gateway.routes.activity import Direction, Kinds, Q, Status, activity_filter
 from services.gateway.state import Backend, Gateway
 
 _MEDIA_TYPES = {
@@ -155,9 +156,14 @@ async def export_activity(
     caller: Caller,
     request: Request[Any, Any, Any],
     format: ActivityFormat,
-    kind: Text = None,
-    status: Text = None,
+    kind: Kinds = None,
+    status: Status = None,
+    direction: Direction = None,
+    device_id: Text = None,
     integration_id: Text = None,
+    credential_id: Text = None,
+    actor: Text = None,
+    q: Q = None,
     from_: From = None,
     to: To = None,
     cursor: Resume = None,
@@ -168,15 +174,20 @@ async def export_activity(
     `GET /v1/telemetry/export`. `details` are JSON, in CSV within a cell.
     """
     _check("format", format, FORMATS[:2])
-    first, last = span_of(from_, to)
-    wanted = ListActivity(
-        organization=caller.organization,
+    said = activity_filter(
         kind=kind,
         status=status,
+        direction=direction,
+        from_=from_,
+        to=to,
+        device_id=device_id,
         integration_id=integration_id,
-        from_=first,
-        to=last or datetime.now(UTC),
+        credential_id=credential_id,
+        actor=actor,
+        q=q,
     )
+    until = {"to": said.to or datetime.now(UTC)}
+    wanted = ListActivity(**{**said.model_dump(), **until}, organization=caller.organization)
     query = ExportActivity(format=cast("Any", format), wanted=wanted, position=cursor)
 
     async def ask(page: ExportPage | None) -> tuple[ExportPage, bytes]:

@@ -1,4 +1,4 @@
-"""What was measured: readings, raw messages, activity. Newest first."""
+"""What was measured: readings, raw messages. Newest first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from litestar.params import QueryParameter
 
 from contracts.calls import Page
 from contracts.telemetry import (
-    LIST_ACTIVITY,
     LIST_MESSAGES,
     LIST_TELEMETRY,
-    ActivityRow,
-    ListActivity,
     ListMessages,
     ListTelemetry,
     MessageRow,
@@ -89,33 +86,4 @@ async def list_messages(
     return await gateway.ask(LIST_MESSAGES, query)
 
 
-@get("/v1/activity")
-async def list_activity(
-    gateway: Backend,
-    caller: Caller,
-    kind: Text = None,
-    status: Text = None,
-    integration_id: Text = None,
-    from_: From = None,
-    to: To = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[ActivityRow]:
-    """List what happened, newest first: connects, refusals, links, what was created and revoked.
-
-    `integration_id`: what happened to this integration and to its link."""
-    first, last = span_of(from_, to)
-    query = ListActivity(
-        organization=caller.organization,
-        kind=kind,
-        status=status,
-        integration_id=integration_id,
-        from_=first,
-        to=last,
-        limit=limit,
-        cursor=cursor,
-    )
-    return await gateway.ask(LIST_ACTIVITY, query)
-
-
-ROUTES = [list_telemetry, list_messages, list_activity]
+ROUTES = [list_telemetry, list_messages]

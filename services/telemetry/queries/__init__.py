@@ -21,6 +21,7 @@ from contracts.telemetry import (
     ActivityRow,
     DeviceDetail,
     DeviceRow,
+    GetActivity,
     GetDevice,
     ListActivity,
     ListDevices,
@@ -88,6 +89,9 @@ class Queries:
 
     async def list_activity(self, query: ListActivity) -> Page[ActivityRow]:
         return await activity.list_activity(self.store, query)
+
+    async def get_activity(self, query: GetActivity) -> ActivityRow:
+        return await activity.get_activity(self.store, query)
 
     async def list_dead_letters(self, query: ListDeadLetters) -> Page[DeadLetterRow]:
         return await dead_letters.list_dead_letters(self.store, query)
