@@ -6,6 +6,7 @@ import os
 import sys
 
 from benchmarks import (
+    alerts,
     bridge,
     credentials,
     decoders,
@@ -20,6 +21,7 @@ from benchmarks import (
 )
 
 BENCHMARKS = {
+    "alerts": alerts.main,
     "bridge": bridge.main,
     "credentials": credentials.main,
     "decoders": decoders.main,

@@ -31,14 +31,18 @@ from deploy.local.secrets import Secrets
 ORGANIZATION, DEVICES = "org_0123456789abcdef", 1000
 
 
-async def fill(server: NatsServer, count: int) -> None:
-    """Messages as the hosted broker's source writes them, with three readings each."""
+async def fill(server: NatsServer, count: int, *, timed: bool = True) -> None:
+    """Messages as the hosted broker's source writes them, with three readings each.
+
+    `timed`: with a time of the device's, the same for all; else they are of when they come.
+    """
     client = await nats.connect(
         server.url, nkeys_seed_str=server.seeds.platform["ingest"], inbox_prefix=b"_INBOX.ingest"
     )
     for number in range(1, count + 1):
         metrics = {"temperature": 20 + number % 10, "humidity": 40.5, "seq": number}
-        sent = {"deviceId": f"d{number % DEVICES}", "timestamp": "2026-11-21T10:00:00Z", "metrics": metrics}
+        said = {"timestamp": "2026-11-21T10:00:00Z"} if timed else {}
+        sent = {"deviceId": f"d{number % DEVICES}", **said, "metrics": metrics}
         subject = hosted_message(ORGANIZATION, f"d{number % DEVICES}", "telemetry")
         arguments = (subject, json.dumps(sent).encode())
         if number % 5000 and number < count:
@@ -70,6 +74,7 @@ async def project(server: NatsServer, postgres: Postgres, urls: DatabaseUrls, co
         running.terminate()
     done = last - first
     rows = await database.fetchrow("SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM samples)")
+    assert rows is not None
     used = [(end - begin) / done * 1e6 for begin, end in zip(before, after, strict=True)]
     print(f"{done / took:,.0f} msg/s, {3 * done / took:,.0f} points/s, rows {tuple(rows)} of {count}")
     print("µs CPU a message: projector {:.1f}, postgres {:.1f}, nats-server {:.1f}".format(*used), flush=True)

@@ -28,6 +28,7 @@ from runtime.settings import load
 from services.telemetry import database
 from services.telemetry.activity import ActivityProjection
 from services.telemetry.alerting.projection import AlertsProjection
+from services.telemetry.alerting.projection import erase as erase_alerts
 from services.telemetry.alerting.setup import Alerting
 from services.telemetry.by_organization import ByOrganization
 from services.telemetry.commands import CommandsProjection, forget_old
@@ -133,7 +134,7 @@ async def run() -> None:
         )
         described = Projector(bus.client, pool, DeviceSettingsProjection(), happened, days_kept=FOR_EVER)
         service.task(described.run(), "devices")
-        eraser = Eraser(bus.client, pool)
+        eraser = Eraser(bus.client, pool, (erase_alerts,))
         directory.on_erasure = eraser.wake.set
         service.task(eraser.run(), "eraser")
         service.health.add("devices", lambda: described.trouble)
@@ -210,7 +211,7 @@ async def run() -> None:
                 ),
                 "commands": CommandsProjection(directory),
                 "dead-letters": DeadLettersProjection(Partitions(), directory),
-                "alerts": AlertsProjection(),
+                "alerts": AlertsProjection(directory),
             }
 
         rebuilder = Rebuilder(

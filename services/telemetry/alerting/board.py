@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from services.telemetry.alerting.machine import About, Key, Rule, Seen, State, S
 from services.telemetry.alerting.rules import Rules
 
 TIMERS_A_TICK = 20_000  # the rest comes a moment later: others have their turn
+
+TIMER = "~"  # begins what stands in a rule's place, for a timer of many
 
 Marks = dict[str, tuple[datetime, float | None, datetime]]
 """By metric: the newest value, its time, and when it was received."""
@@ -125,6 +127,9 @@ class Board:
                 continue  # it waits for another moment by now
             del self._waiting[key]
             ended += 1
+            if key.rule.startswith(TIMER):
+                self.fired(key, now)
+                continue
             state = self._states.get(key)
             rule = self.rules.get(key.organization, key.rule)
             if rule is None or (state is not None and rule.revision != state.revision):
@@ -138,6 +143,9 @@ class Board:
         if state.phase == "quiet" and not state.memory and state.over is not None:
             return state.over + rule.cooldown
         return machine.due(rule, state)
+
+    def fired(self, key: Key, now: datetime) -> None:
+        """A timer that is no single rule's."""
 
     def ripened(self, rule: Rule, key: Key, state: State, now: datetime) -> Step:
         return machine.tick(rule, key, state, now, self.about(rule, key), self.words(rule, key, state))
@@ -204,6 +212,13 @@ class Board:
         if state is None:
             return bool(bad)
         return state.phase != "open" or bad is False
+
+    def remembered(self, organization: str, target: str, rules: Mapping[str, Rule]) -> list[Rule]:
+        """Those of these rules that have something to remember of it."""
+        held = self._of_target.get((organization, target))
+        if held is None:
+            return []
+        return [rules[key.rule] for key in held if key.rule in rules]
 
     def busy(self, organization: str, target: str) -> bool:
         """Whether any rule has something to remember of it."""

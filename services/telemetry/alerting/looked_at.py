@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from contracts.alert_rules import (
     DeadLetterRate,
@@ -19,23 +20,60 @@ _INFINITE = float("inf")
 
 
 class Limits:
-    """Rules of one metric that look at the same devices. A value between `low` and `high` breaks none of them."""
+    """Rules of one metric that look at the same devices; only those that a value may break are looked at."""
 
-    __slots__ = ("change_per_s", "high", "low", "rates", "thresholds")
+    __slots__ = ("_above", "_above_at", "_below", "_below_at", "change_per_s", "high", "ids", "low", "rates")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         rules = list(rules)
-        self.thresholds = tuple(rule for rule in rules if isinstance(rule.said.condition, Threshold))
+        self.ids = {rule.id: rule for rule in rules}
+        limits = sorted(
+            (
+                (rule.said.condition.value, rule)
+                for rule in rules
+                if isinstance(rule.said.condition, Threshold)
+            ),
+            key=lambda each: each[0],
+        )
+        above = [each for each in limits if each[1].said.condition.operator in (">", ">=")]  # type: ignore[union-attr]
+        below = [each for each in limits if each[1].said.condition.operator in ("<", "<=")]  # type: ignore[union-attr]
+        self._above_at, self._above = [at for at, _ in above], [rule for _, rule in above]
+        self._below_at, self._below = [at for at, _ in below], [rule for _, rule in below]
+        self.high = self._above_at[0] if above else _INFINITE
+        self.low = self._below_at[-1] if below else -_INFINITE
         self.rates = tuple(rule for rule in rules if isinstance(rule.said.condition, RateOfChange))
-        self.low, self.high, self.change_per_s = -_INFINITE, _INFINITE, _INFINITE
-        for rule in rules:
-            match rule.said.condition:
-                case Threshold(operator=">" | ">=", value=limit):
-                    self.high = min(self.high, limit)
-                case Threshold(value=limit):
-                    self.low = max(self.low, limit)
-                case RateOfChange(change=change, per_s=per_s):
-                    self.change_per_s = min(self.change_per_s, change / per_s)
+        self.change_per_s = min(
+            (
+                rule.said.condition.change / rule.said.condition.per_s
+                for rule in rules
+                if isinstance(rule.said.condition, RateOfChange)
+            ),
+            default=_INFINITE,
+        )
+
+    def broken(self, value: float) -> list[Rule]:
+        """Thresholds that a value breaks, or lies at."""
+        if self.low < value < self.high:
+            return []
+        above = self._above[: bisect_right(self._above_at, value)]
+        return above + self._below[bisect_left(self._below_at, value) :]
+
+
+class Silent:
+    """Rules of silence: those that look at all devices alike, the shortest first, and those that name some."""
+
+    __slots__ = ("everywhere", "ids", "named")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        rules = sorted(rules, key=lambda rule: rule.for_)
+        self.ids = {rule.id: rule for rule in rules}
+        self.named = tuple(rule for rule in rules if isinstance(rule.said.scope, TheseDevices))
+        self.everywhere = tuple(rule for rule in rules if not isinstance(rule.said.scope, TheseDevices))
+
+
+def _silent(rules: Iterable[Rule]) -> Silent | None:
+    held = [rule for rule in rules if isinstance(rule.said.condition, NoData)]
+    return Silent(held) if held else None
 
 
 class Metric:
@@ -60,7 +98,7 @@ class Metric:
         self.everywhere = Limits(everywhere) if everywhere else None
         self.of_device = {device: Limits(held) for device, held in named.items()}
         self.tagged = {tag: Limits(held) for tag, held in tagged.items()}
-        self.silent = tuple(rule for rule in rules if isinstance(rule.said.condition, NoData))
+        self.silent = _silent(rules)
 
 
 class OfMessages:
@@ -75,9 +113,13 @@ class OfMessages:
             if metric is not None:
                 by_metric[metric].append(rule)
         self.metrics = {metric: Metric(held) for metric, held in by_metric.items()}
-        self.silent = tuple(
-            rule
-            for rule in rules
-            if rule.said.condition.kind == "no_data" and rule.said.condition.metric is None
-        )
+        self.silent = _silent(rule for rule in rules if getattr(rule.said.condition, "metric", None) is None)
         self.dead_letters = tuple(rule for rule in rules if isinstance(rule.said.condition, DeadLetterRate))
+
+    def silences(self) -> Iterator[tuple[str | None, Silent]]:
+        """By metric; None: of anything."""
+        if self.silent is not None:
+            yield None, self.silent
+        for name, metric in self.metrics.items():
+            if metric.silent is not None:
+                yield name, metric.silent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -19,6 +20,8 @@ from runtime.pull import Entry
 from services.telemetry.checkpoints import Session
 from services.telemetry.database import AWAY
 from services.telemetry.dictionaries import Dictionaries
+from services.telemetry.directory import Directory
+from services.telemetry.erasing import Target
 from services.telemetry.parting import Found
 from services.telemetry.place import Checkpoint
 
@@ -50,6 +53,7 @@ _KNOWN = (
     "SELECT EXISTS (SELECT FROM alerts held JOIN organizations o ON o.id = held.organization"
     " WHERE o.name = $1 AND held.id = $2 AND held.opened_at = $3)"
 )
+_ERASE = "DELETE FROM alerts WHERE organization = $1 AND device_id = $2 AND opened_at < $3"
 _FORGET = (
     "DELETE FROM alerts WHERE (organization, id) IN (SELECT organization, id FROM alerts"
     " WHERE state = 'resolved' AND resolved_at < now() - make_interval(days => $1) LIMIT $2)"
@@ -76,12 +80,18 @@ class AlertsProjection:
     stream = ALERTS.name
     subjects = subjects.ALERTS_ALL
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
         self._dictionaries = Dictionaries()
 
     async def prepare(self, pool: asyncpg.Pool, entries: Sequence[Entry], place: Checkpoint) -> Ready:
         del place
-        found = [read for entry in entries if (read := _read(entry)) is not None]
+        await self._directory.complete.wait()
+        found = [
+            read
+            for entry in entries
+            if (read := _read(entry)) is not None and not self._erased(read, entry.time_ns)
+        ]
         links = [parent for entry in entries if (parent := entry.headers.get(TRACEPARENT)) is not None]
         async with pool.acquire() as connection:
             await self._dictionaries.learn(connection, (), (), {read.organization for read in found})
@@ -96,6 +106,10 @@ class AlertsProjection:
         del pool, place
         _log.error("an event of an alert cannot be stored", sequence=entry.sequence, why=why)
         return Ready([], [], [], [])  # written by ourselves: a defect, which the log names; it stays there
+
+    def _erased(self, read: Read, time_ns: int) -> bool:
+        device = getattr(read.recorded.event, "device_id", None)
+        return self._directory.erased.has(read.organization, device, time_ns)
 
     def _sort(self, read: Read, into: Ready) -> None:
         recorded, event = read.recorded, read.recorded.event
@@ -138,6 +152,8 @@ class AlertsProjection:
             return None
         if recorded is None or not isinstance(recorded.event, AlertOpened):
             return None
+        if self._erased(Read(organization, id, recorded), found.time_ns):
+            return None
         return bool(await connection.fetchval(_KNOWN, organization, id, recorded.time))
 
     def forget(self) -> None:
@@ -152,6 +168,11 @@ def _read(entry: Entry) -> Read | None:
         _log.error("an event of an alert is unreadable", error=str(failure))
         return None
     return None if recorded is None else Read(*subjects.named_alert(entry.subject), recorded)
+
+
+async def erase(connection: Session, target: Target, before: datetime) -> None:
+    """Alerts of a forgotten device go with its readings."""
+    await connection.execute(_ERASE, target.organization, target.name, before)
 
 
 async def forget_old(pool: asyncpg.Pool, days_kept: int, every_s: float) -> None:

@@ -33,7 +33,7 @@ class Alerting:
     """`messages` and `activity` follow the projections; `run` starts what is a task of its own."""
 
     def __init__(self, bus: Bus, pool: asyncpg.Pool, directory: Directory) -> None:
-        self._bus, self._pool = bus, pool
+        self._bus, self._pool, self._directory = bus, pool, directory
         self._outbox = Outbox(bus, pool)
         rules, known, told = directory.rules, directory.complete, self._outbox.wake
         self.messages = MessageFeed(bus.client, pool, MessageBoard(rules), known, told)
@@ -43,7 +43,11 @@ class Alerting:
     def run(self, service: Service, settings: Settings, happened: Happened) -> Projector[Any]:
         """The projector of the read model."""
         projector = Projector(
-            self._bus.client, self._pool, AlertsProjection(), happened, days_kept=settings.alerts_days
+            self._bus.client,
+            self._pool,
+            AlertsProjection(self._directory),
+            happened,
+            days_kept=settings.alerts_days,
         )
         service.task(projector.run(), "alerts read")
         service.health.add("alerts", lambda: projector.trouble)
