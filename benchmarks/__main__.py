@@ -17,6 +17,7 @@ from benchmarks import (
     live,
     queries,
     rebuild,
+    rollups,
     tls,
 )
 
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "live": live.main,
     "queries": queries.main,
     "rebuild": rebuild.main,
+    "rollups": rollups.main,
     "tls": tls.main,
 }
 

@@ -13,31 +13,37 @@ COLUMNS = (
 _LARGE = "68719476736"
 EXACT = "9007199254740992"
 
-# $1 devices, $2 and $3 the hour's beginning and end.
+# $1 devices, $2 and $3 the hour's beginning and end. Unnested beside the other columns: as a join it costs twice as
+# much. OFFSET 0: what is looked for in a reading is looked for once.
 MINUTES = f"""
 INSERT INTO rollups_1m ({COLUMNS})
 WITH points AS (
-    SELECT minute, organization, device, metric, count(*) AS n, count(number) AS numbers,
+    SELECT minute, any_value(organization) AS organization, device, metric, count(*) AS n, count(number) AS numbers,
         min(time) AS first_at, max(time) AS last_at,
-        sum(number) FILTER (WHERE decimal IS NULL) AS sum, sum(decimal) AS sum_exact,
+        sum(number) FILTER (WHERE decimal IS NULL) AS sum,
+        sum(decimal) FILTER (WHERE decimal IS NOT NULL) AS sum_exact,
         min(number) FILTER (WHERE other IS NULL) AS min, max(number) FILTER (WHERE other IS NULL) AS max,
         min(decimal) FILTER (WHERE other IS NOT NULL) AS min_exact,
         max(decimal) FILTER (WHERE other IS NOT NULL) AS max_exact,
-        min(number) AS only, min(other::text)::jsonb AS only_other
+        any_value(number) AS only, any_value(other) AS only_other
     FROM (
         SELECT *, CASE WHEN other IS NOT NULL
                 THEN CASE WHEN jsonb_typeof(other) = 'number' THEN other::text::numeric END
                 WHEN abs(number) >= {_LARGE} THEN number::text::numeric END AS decimal
         FROM (
-            SELECT date_bin('1 minute', s.time, timestamptz 'epoch') AS minute, s.organization, s.device, one.metric,
-                s.time, one.number, CASE WHEN s.others IS NOT NULL THEN s.others -> one.metric::text END AS other
-            FROM samples s CROSS JOIN LATERAL unnest(s.metrics, s.numbers) AS one (metric, number)
-            WHERE s.device = ANY ($1::int[]) AND s.time >= $2 AND s.time < $3
+            SELECT minute, organization, device, metric, time, number,
+                CASE WHEN others IS NOT NULL THEN others -> metric::text END AS other
+            FROM (
+                SELECT date_bin('1 minute', s.time, timestamptz 'epoch') AS minute, s.organization, s.device, s.time,
+                    s.others, unnest(s.metrics) AS metric, unnest(s.numbers) AS number
+                FROM samples s
+                WHERE s.device = ANY ($1::int[]) AND s.time >= $2 AND s.time < $3
+            ) one
             OFFSET 0
         ) said
         OFFSET 0
     ) readings
-    GROUP BY minute, organization, device, metric
+    GROUP BY minute, device, metric
 )
 SELECT p.minute, p.last_at, p.organization, p.device, p.metric, p.n, p.numbers, p.sum, p.min, p.max,
     CASE WHEN p.n = 1 THEN p.only ELSE first.number END, CASE WHEN p.n = 1 THEN p.only ELSE last.number END,
