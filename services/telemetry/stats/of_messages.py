@@ -61,14 +61,17 @@ def _by_scope(
 ) -> tuple[Cells, Cells]:
     sources: Cells = {}
     hours: Cells = {}
-    for (minute, name, source, device), counts in sums.items():
+    minute = hour = _BEFORE
+    for (at, name, source, device), counts in sums.items():
+        if at is not minute:  # they come in runs
+            minute, hour = at, at.replace(minute=0)
         organization = number_of(name)
-        add(sources, (organization, INTEGRATION, source, minute), counts)
+        add(sources, (organization, INTEGRATION, source, at), counts)
         if device is not None:
-            add(hours, (organization, DEVICE, device, minute.replace(minute=0)), counts)
+            add(hours, (organization, DEVICE, device, hour), counts)
     minutes = dict(sources)
-    for (organization, _, _, minute), counts in sources.items():
-        add(minutes, (organization, ORGANIZATION, ALL, minute), counts)
+    for (organization, _, _, at), counts in sources.items():
+        add(minutes, (organization, ORGANIZATION, ALL, at), counts)
     return with_hours(minutes, hours)
 
 
