@@ -11,6 +11,7 @@ from typing import NamedTuple
 from services.telemetry import connections
 from services.telemetry.checkpoints import Session
 from services.telemetry.rollups.marks import HOUR, forget_device, hour_of, mark_dirty
+from services.telemetry.stats.counting import DEVICE
 
 ROWS = 10_000  # of one transaction: a second of work at most, in which nobody waits for it
 
@@ -126,6 +127,11 @@ _STATISTICS = (
     "DELETE FROM message_hours WHERE organization = $1 AND scope = 2 AND name = $2 AND time <= $3",
     "DELETE FROM activity_hours WHERE organization = $1 AND scope = 2 AND name = $2 AND time <= $3",
 )
+# Its own counts by time, with those of the span in which it was forgotten; the organization's stay sums.
+_COUNTS = (
+    "DELETE FROM message_minutes WHERE organization = $1 AND scope = $2 AND name = $3 AND time <= $4",
+    "DELETE FROM message_hours WHERE organization = $1 AND scope = $2 AND name = $3 AND time <= $4",
+)
 # Of alerts: the newest values, which they remember; who holds them in memory reads them anew.
 _MARKS = "DELETE FROM alert_marks WHERE organization = $1 AND device = $2"
 _TOKENS = "UPDATE alert_feeds SET token = token + 1"
@@ -148,5 +154,7 @@ async def count_anew(connection: Session, target: Target, since: datetime) -> No
     await connection.execute("DELETE FROM presence WHERE device = $1 AND at < $2", device, since)
     await connection.execute("DELETE FROM connections WHERE device = $1 AND ended_at < $2", device, since)
     await connections.weigh_devices(connection, {device})
+    for statement in _COUNTS:
+        await connection.execute(statement, organization, DEVICE, target.name, since)
     await connection.execute(_MARKS, target.organization_name, target.name)
     await connection.execute(_TOKENS)

@@ -120,6 +120,7 @@ _ROWS = """
 SELECT (SELECT count(*) FROM samples WHERE device = d.id) + (SELECT count(*) FROM messages WHERE device = d.id)
     + (SELECT count(*) FROM device_metrics WHERE device = d.id) + (SELECT count(*) FROM presence WHERE device = d.id)
     + (SELECT count(*) FROM device_sources WHERE device = d.id) + (SELECT count(*) FROM connections WHERE device = d.id)
+    + (SELECT count(*) FROM message_minutes c WHERE c.organization = o.id AND c.scope = 2 AND c.name = d.name)
 FROM devices d JOIN organizations o ON o.id = d.organization WHERE o.name = $1 AND d.name = $2
 """
 
@@ -268,7 +269,7 @@ async def test_a_kill_in_the_midst_and_it_goes_on(
                 row = await here.database.fetchrow("SELECT * FROM erasures WHERE id = $1", order.erasure)
                 return row is not None and (row["step"], row["readings"]) == ("messages", 300)
 
-            await eventually(midway)
+            await eventually(midway, timeout_s=60)
             service.process.kill()
     finally:
         await holder.close()
