@@ -19,6 +19,9 @@ from contracts.organizations import List, Name
 
 RULES_MAX = 500  # of an organization
 DEVICES_MAX = 100  # that a rule names
+OPENINGS_MAX = (
+    1000  # of an organization's alerts within a minute: more wait for the next, where it is still so
+)
 LINKS = "links"  # the id of the rule that every organization has from its beginning
 
 Severity = Literal["info", "warning", "critical"]

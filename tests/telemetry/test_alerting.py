@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from contracts.alert_rules import LINKS, AlertRuleChanged, AlertRuleDeleted
 from contracts.alerts import AlertResolved
 from contracts.devices import DeviceDescribed, DeviceForgotten
 from contracts.organizations import OrganizationDeleted
+from services.telemetry.alerting import board
 from services.telemetry.alerting.rules import Rules
 from tests.telemetry.alerting import ORG, Heard, Judged, at, message, put, rules
 
@@ -276,6 +278,30 @@ def test_another_organizations_devices_are_nobodys_business() -> None:
     judged = Judged(rules(HOT, SILENT))
     assert judged.read(message(1, 0, {"t": 99}, organization="org_b")) == []
     assert judged.clock(1000) == []
+
+
+@pytest.mark.parametrize(("condition", "base"), [(HOT, 50), (SILENT, 61)])
+def test_so_many_alerts_a_minute_and_the_rest_waits_where_it_is_still_so(
+    monkeypatch: pytest.MonkeyPatch, condition: dict[str, Any], base: float
+) -> None:
+    monkeypatch.setattr(board, "OPENINGS_MAX", 2)
+    judged = Judged(rules(condition))
+    for number, device in enumerate("abcd"):
+        judged.read(message(number + 1, number / 10, {"t": 99}, device=device))
+    judged.clock(base)
+    assert [event.device_id for event in judged.opened()] == ["a", "b"]
+    judged.restart()
+    judged.read(message(9, base + 1, {"t": 1}, device="d"))  # well before its turn
+    for wait in (2, 60):
+        judged.clock(base + wait)
+    assert [event.device_id for event in judged.opened()] == ["a", "b", "c"]
+    assert judged.kinds() == ["opened"] * 3
+
+
+def test_a_change_beyond_all_numbers_is_told_as_the_largest() -> None:
+    judged = Judged(rules({"kind": "rate_of_change", "metric": "t", "change": 1}))
+    assert feed(judged, -1.7e308, 1.7e308) == ["opened"]
+    assert json.dumps(judged.opened()[0].evidence, allow_nan=False)
 
 
 MESSAGES = st.lists(

@@ -8,17 +8,20 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from contracts.alert_rules import OF_DEVICES
+from contracts.alert_rules import OF_DEVICES, OPENINGS_MAX
 from contracts.alerts import Reason
+from runtime.observe import log
 from services.telemetry.alerting import machine
 from services.telemetry.alerting.machine import About, Key, Rule, Seen, State, Step, Transition
 from services.telemetry.alerting.rules import Rules
 
+_log = log(part="alerts")
 TIMERS_A_TICK = 20_000  # the rest comes a moment later: others have their turn
 
+MINUTE = timedelta(minutes=1)
 TIMER = "~"  # begins what stands in a rule's place, for a timer of many
 
 Marks = dict[str, tuple[datetime, float | None, datetime]]
@@ -51,6 +54,7 @@ class Board:
         self._changed: set[Key] = set()
         self._marked: set[Device] = set()
         self._transitions: list[Transition] = []
+        self._openings: dict[str, tuple[int, int]] = {}  # minute and number
 
     # what is stored
     def load(self, states: Iterable[tuple[Key, State]]) -> None:
@@ -168,6 +172,17 @@ class Board:
 
     def take(self, rule: Rule, key: Key, before: State, step: Step) -> None:
         after, told = step
+        if told is not None and after.phase == "open" and not self._allowed(key.organization, told.at):
+            held_back = told.event.evidence
+            waits = before._replace(
+                phase="pending",
+                since=before.since or after.since or told.at,
+                noticed=before.noticed or told.at,
+                first=before.first or held_back,
+            )
+            self._put(key, waits)
+            self.wait(key, told.at + MINUTE)
+            return
         self._tell(told)
         if machine.idle(rule, after, self.now):
             if key in self._states:
@@ -175,6 +190,16 @@ class Board:
         elif after != before or key not in self._states:
             self._put(key, after)
         self.wait(key, self.due(rule, key, after))
+
+    def _allowed(self, organization: str, at: datetime) -> bool:
+        """Whether an organization may open another alert in this minute."""
+        minute = int(at.timestamp() // 60)
+        held, count = self._openings.get(organization, (minute, 0))
+        count = count if held == minute else 0
+        self._openings[organization] = (minute, count + 1)
+        if count == OPENINGS_MAX:
+            _log.warning("an organization opens too many alerts: more wait", organization=organization)
+        return count < OPENINGS_MAX
 
     def _put(self, key: Key, state: State | None) -> None:
         self._changed.add(key)

@@ -104,8 +104,13 @@ class Feed(Generic[BoardT, ReadyT]):
         if token != self._token or not follows:
             await self._load(connection)
         await self.learn(connection)
-        self._board.follow_rules(max(self._board.now, self.moment(prepared.ready)))
-        self.judge(prepared.ready)
+        try:
+            self._board.follow_rules(max(self._board.now, self.moment(prepared.ready)))
+            self.judge(prepared.ready)
+        except Exception:  # noqa: BLE001  # a defect of ours: it costs alerts, and must not cost readings
+            _log.exception("a batch cannot be judged", feed=self.name)
+            self.forget()
+            return
         self._judged = prepared.number
         await self._save(connection, token)
 

@@ -19,6 +19,7 @@ _LINK = frozenset(
     (*_WELL, "link.down", "link.refused", "link.degraded", _SILENT, "link.recovered", "link.flowing")
 )
 _REFUSED = "device.refused"
+DETAIL_CHARS = 500  # of what a broker says
 
 
 class ActivityBoard(Board):
@@ -52,12 +53,15 @@ class ActivityBoard(Board):
             condition = rule.said.condition
             assert isinstance(condition, LinkDown)
             bad = trouble(memory) in condition.states
-            summary = f"{integration}: {event.kind.removeprefix('link.')}"
-            if event.summary:
-                summary += f", {event.summary}"
+            summary, detail = (
+                f"{integration}: {event.kind.removeprefix('link.')}",
+                event.summary[:DETAIL_CHARS],
+            )
+            if detail:
+                summary += f", {detail}"
             evidence = {"kind": event.kind, "reason": event.reason, "at": at.isoformat()}
             state = before._replace(memory=memory or None)
-            seen = Seen(bad, at, self.now, summary, {**evidence, "detail": event.summary})
+            seen = Seen(bad, at, self.now, summary, {**evidence, "detail": detail})
             self.take(rule, key, before, machine.see(rule, key, state, seen, self.about(rule, key)))
 
     def due(self, rule: Rule, key: Key, state: State) -> datetime | None:

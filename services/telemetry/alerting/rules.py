@@ -40,6 +40,7 @@ class Rules:
         self.offline: dict[str, tuple[Rule, ...]] = {}
         self.version = 0
         self._tags: dict[str, dict[str, frozenset[str]]] = {}
+        self._by_tag: set[str] = set()  # organizations with rules that look at tags
         self._forgotten: dict[tuple[str, str], datetime] = {}
         self._changed: dict[str, int] = {}  # the version in which each organization's were changed last
 
@@ -73,7 +74,8 @@ class Rules:
                 held[device] = tags
             else:
                 del held[device]
-            self._change(organization)
+            if organization in self._by_tag:
+                self._change(organization)
         return True
 
     def _change(self, organization: str) -> None:
@@ -152,6 +154,9 @@ class Rules:
         rules = self.of(organization, lambda _: True)
         of_messages = [rule for rule in rules if rule.said.condition.kind in _OF_MESSAGES]
         offline = tuple(rule for rule in rules if isinstance(rule.said.condition, Offline))
+        self._by_tag.discard(organization)
+        if any(isinstance(rule.said.scope, TaggedDevices) for rule in rules):
+            self._by_tag.add(organization)
         self.of_messages.pop(organization, None)
         self.offline.pop(organization, None)
         if of_messages:

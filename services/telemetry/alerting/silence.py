@@ -11,7 +11,7 @@ from datetime import datetime
 
 from contracts.alert_rules import NoData, TheseDevices
 from services.telemetry.alerting import machine
-from services.telemetry.alerting.board import TIMER, Board, Device, Marks
+from services.telemetry.alerting.board import MINUTE, TIMER, Board, Device, Marks
 from services.telemetry.alerting.looked_at import Silent
 from services.telemetry.alerting.machine import Key, Rule, Seen, State, Step
 from services.telemetry.alerting.rules import Rules
@@ -78,7 +78,7 @@ class SilenceBoard(Board):
         for rule in self.remembered(organization, device, silent.ids):
             own = Key(organization, rule.id, device)
             state = self.state(own)
-            if state is not None and state.phase == "open":
+            if state is not None and state.phase != "quiet":
                 words, evidence = f"{_whose(rule, device)} came again", {"received_at": at.isoformat()}
                 seen = Seen(False, at, max(at, self.now), words, evidence)
                 self.take(rule, own, state, machine.see(rule, own, state, seen, self.about(rule, own)))
@@ -134,6 +134,8 @@ class SilenceBoard(Board):
         """When a rule's own timer has to look: for devices that it names, and after a cooldown."""
         if state.phase == "open":
             return None
+        if state.phase == "pending":  # there were too many at once
+            return max(state.noticed or self.now, self.now) + MINUTE
         cooled = None if state.over is None else state.over + rule.cooldown
         if not isinstance(rule.said.scope, TheseDevices):
             return cooled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ _BREAKS = {
     "<": lambda value, limit: value < limit,
     "<=": lambda value, limit: value <= limit,
 }
+_FINITE = sys.float_info.max  # JSON has no infinity
 
 
 def number(row: SampleRow, at: int) -> float | None:
@@ -85,7 +87,7 @@ def rate(
     """`per_s` is how much it changed in a second since the value before it."""
     condition = rule.said.condition
     assert isinstance(condition, RateOfChange)
-    change = per_s * condition.per_s
+    change = max(-_FINITE, min(per_s * condition.per_s, _FINITE))
     evidence = {
         "value": value,
         "timestamp": time.isoformat(),
