@@ -1,7 +1,7 @@
 # Everything a person does with this repository; `make` alone lists it. Needs Python >= 3.11 and nothing else.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup console run rotate-key rebuild demo test check manifests format bench faults lock clean
+.PHONY: help setup console run rotate-key rebuild demo test check manifests format bench faults image lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,7 +32,7 @@ demo: .venv/local.stamp ## Simulated devices publish to the running platform (AR
 # (RERUN). Such a line is a defect to be found, in the test or in what it tests; ARGS="--reruns 0" shows it at once.
 test: .venv/dev.stamp console .venv/tools.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
-	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults" --reruns 1 $(ARGS) $(TESTS)
+	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults and not image" --reruns 1 $(ARGS) $(TESTS)
 
 check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import whom; the console, the manifests
 	$(BIN)/ruff check
@@ -41,6 +41,7 @@ check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import 
 	$(BIN)/lint-imports
 	$(BIN)/python -m deploy.local.console --check
 	$(BIN)/python -m deploy.k8s.check
+	$(BIN)/hadolint Dockerfile
 
 manifests: .venv/dev.stamp .venv/tools.stamp ## Writes the manifests' generated parts, and checks all of them
 	$(BIN)/python -m deploy.k8s.nats_conf
@@ -58,6 +59,10 @@ bench: .venv/dev.stamp ## Measures against the goals (ONLY=hosted, ARGS="--messa
 faults: .venv/dev.stamp ## Kills, pauses and fills things under load; LONG=1 for the long set
 	@tests/support/install.sh
 	LONG=$(LONG) $(BIN)/python -m pytest -p no:xdist -m faults --timeout 7200 $(ARGS) $(TESTS)
+
+image: .venv/dev.stamp ## Builds the container image without Docker and runs it (as root; installs buildah, mmdebstrap)
+	@command -v buildah mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah mmdebstrap; }
+	$(BIN)/python -m pytest -p no:xdist -m image $(ARGS) tests/image
 
 lock: .venv/bin/uv ## Writes the lock files from pyproject.toml
 	$(call compile,requirements-dev.lock,gateway credentials ingest telemetry parquet local dev)

@@ -1,7 +1,8 @@
 """Logs (JSON with trace ids), traces and metrics, the same for every service.
 
-Traces and metrics leave by OTLP when the standard variables ask for it (`OTEL_EXPORTER_OTLP_ENDPOINT`);
-`/metrics` is always there.
+Traces leave by OTLP when the standard variables ask for it (`OTEL_EXPORTER_OTLP_ENDPOINT`), as many of them as
+`OTEL_TRACES_SAMPLER` says. `/metrics` is always there; where `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is set metrics leave
+by OTLP as well, with the traces that they were measured in as exemplars (Prometheus' own exporter has none).
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any
 
 import structlog
 from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -25,6 +28,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from contracts.envelope import TRACEPARENT
+from runtime.sampling import sampler
 
 tracer = trace.get_tracer("hybridmq")
 meter = metrics.get_meter("hybridmq")
@@ -36,13 +40,16 @@ _exporting = False
 def set_up(service: str, level: str = "INFO") -> None:
     """Once per process, before anything logs."""
     resource = Resource.create({SERVICE_NAME: f"hybridmq-{service}"})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, sampler=sampler())
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
         global _exporting  # noqa: PLW0603 — once per process
         _exporting = True
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()]))
+    readers: list[MetricReader] = [PrometheusMetricReader()]
+    if os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"):
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=readers))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -26,6 +27,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list[tuple[str, str, str, set[str]]] = []
+        self.exemplars: set[tuple[str, str]] = set()  # metric, trace id
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,7 +37,10 @@ class Collector:
                     import gzip
 
                     body = gzip.decompress(body)
-                collector.take(ExportTraceServiceRequest.FromString(body))
+                if self.path.endswith("/v1/metrics"):
+                    collector.take_metrics(ExportMetricsServiceRequest.FromString(body))
+                else:
+                    collector.take(ExportTraceServiceRequest.FromString(body))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -53,6 +58,14 @@ class Collector:
                 for span in scope.spans:
                     links = {link.trace_id.hex() for link in span.links}
                     self.spans.append((names["service.name"], span.name, span.trace_id.hex(), links))
+
+    def take_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    for point in metric.histogram.data_points:
+                        for exemplar in point.exemplars:
+                            self.exemplars.add((metric.name, exemplar.trace_id.hex()))
 
     def of(self, trace: str) -> set[tuple[str, str]]:
         """(service, span) of all spans that belong to a trace, or to a batch that links to it."""
@@ -75,7 +88,15 @@ def traced(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
     endpoint = f"http://{LOOPBACK}:{collector.server.server_address[1]}"
     platform = Stack(
         tmp_path_factory.mktemp("platform"),
-        extra_environment={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"},
+        extra_environment={
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{endpoint}/v1/metrics",
+            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+            # As the manifests have it, but none at all: only who asks for a trace gets one.
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0",
+        },
     )
     platform.start()
     tenant = Tenant(platform)
@@ -121,3 +142,37 @@ def test_an_mqtt_5_message_of_an_external_broker_is_one_trace_to_the_write_in_po
     client.loop_stop()
     eventually_now(lambda: {"ingest", "telemetry"} <= collector.services(trace))
     eventually_now(lambda: any("COPY" in name for _, name in collector.of(trace)))
+
+
+def test_a_batch_links_to_the_trace_of_each_message_in_it(traced: Tenant, collector: Collector) -> None:
+    traces = [f"{number:031x}b" for number in range(1, 6)]
+    for number, trace in enumerate(traces):
+        body = {"topic": "devices/t3/telemetry", "payload": {"a": number}}
+        traced.post("/ingest", body, expect=202, traceparent=traceparent(trace))
+    eventually_now(lambda: all("telemetry" in collector.services(trace) for trace in traces))
+    projections = [span for span in collector.spans if span[:2] == ("hybridmq-telemetry", "project messages")]
+    assert set(traces) <= {linked for _, _, _, links in projections for linked in links}
+    # A batch has a trace of its own: it belongs to none of its messages.
+    assert not {trace for _, _, trace, _ in projections} & set(traces)
+
+
+def test_who_asks_for_no_trace_is_sampled_as_the_operator_says(traced: Tenant, collector: Collector) -> None:
+    for _ in range(20):
+        traced.get("/credentials")
+    trace = "4" * 31 + "a"
+    traced.http.get("/v1/credentials", headers={"traceparent": traceparent(trace)})
+    eventually_now(lambda: "gateway" in collector.services(trace))
+    unasked = "5" * 31 + "a"
+    traced.http.get("/v1/credentials", headers={"traceparent": f"00-{unasked}-00f067aa0ba902b7-00"})
+    later = "6" * 31 + "a"
+    traced.http.get("/v1/credentials", headers={"traceparent": traceparent(later)})
+    eventually_now(lambda: "gateway" in collector.services(later))
+    of_gateway = {trace for service, name, trace, _ in collector.spans if name == "GET /v1/credentials"}
+    assert of_gateway == {trace, later}
+
+
+def test_a_duration_names_the_trace_that_it_was_measured_in(traced: Tenant, collector: Collector) -> None:
+    trace = "7" * 31 + "a"
+    traced.http.get("/v1/credentials", headers={"traceparent": traceparent(trace)})
+    eventually_now(lambda: ("http.server.request.duration", trace) in collector.exemplars)
+    eventually_now(lambda: ("hybridmq.call.duration", trace) in collector.exemplars)

@@ -1,0 +1,44 @@
+"""Migrations beside a running service: several at once wait for each other; none takes away what is still in use."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local import environment
+from deploy.local.postgres import DatabaseUrls
+from deploy.local.stack import ROOT
+from services.telemetry import migrate
+
+REVISIONS = sorted((Path(migrate.__file__).parent / "migrations" / "versions").glob("[0-9]*.py"))
+TAKES_AWAY = re.compile(
+    r"\bDROP\s+(TABLE|COLUMN)\s+(?!.*%I)|\bRENAME\b|\bALTER\s+COLUMN\s+\w+\s+(TYPE|SET\s+NOT\s+NULL)"
+    r"|drop_table|drop_column|alter_column",
+    re.IGNORECASE,
+)
+BEFORE_THE_FIRST_RELEASE = {"0002", "0003", "0004"}
+"""Nobody ran what these took away."""
+
+
+def test_two_migrations_at_once_lead_to_one_schema(empty_database: DatabaseUrls) -> None:
+    command = [sys.executable, "-m", "services.telemetry.migrate"]
+    env = {**os.environ, **environment.migrate(empty_database)}
+    running = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=120)[0].decode() for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], said
+
+
+@pytest.mark.parametrize("revision", REVISIONS, ids=lambda path: path.stem)
+def test_a_migration_only_adds_or_says_that_it_contracts(revision: Path) -> None:
+    text = revision.read_text().partition("def downgrade")[0]
+    if revision.stem[:4] in BEFORE_THE_FIRST_RELEASE or "Contracts:" in text:
+        return  # in a release of its own, after one that no longer uses it (docs/guides/upgrades.md)
+    assert not TAKES_AWAY.search(text), "expand first: the version before still runs on this schema"
