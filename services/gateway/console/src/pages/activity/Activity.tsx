@@ -131,6 +131,7 @@ function ActivityTable({ rows }: { rows: ActivityRow[] }) {
             <Table.Tr>
               <Table.Td>
                 <Button
+                  className={css.opens}
                   variant="subtle"
                   size="compact-sm"
                   aria-expanded={open === row.id}
@@ -141,9 +142,8 @@ function ActivityTable({ rows }: { rows: ActivityRow[] }) {
                 <div className={css.under}>{row.device_id ?? row.summary}</div>
               </Table.Td>
               <Table.Td>
-                <Status tone={row.status === "ok" ? "good" : "bad"}>
-                  {row.status === "ok" ? "ok" : (row.reason ?? row.status)}
-                </Status>
+                <Status tone={row.status === "ok" ? "good" : "bad"}>{row.status}</Status>
+                {row.reason && <div className={css.under}>{row.reason}</div>}
               </Table.Td>
               <Table.Td className={css.wide}>
                 <span className="mono break">{row.actor}</span>

@@ -129,6 +129,7 @@ function Reasons({ rows, chosen, onChoose }: ReasonsProps) {
           <Table.Tr key={`${row.reason} ${row.decoder} ${row.integration_id}`}>
             <Table.Td>
               <Button
+                className={css.opens}
                 variant="subtle"
                 size="compact-sm"
                 disabled={chosen === row.reason}
@@ -246,9 +247,9 @@ function LettersTable({ rows, chosen, onChoose, onOpen }: LettersProps) {
                 />
               </Table.Td>
             )}
-            <Table.Td>
-              <UnstyledButton onClick={() => onOpen(row.id)} className="mono break">
-                <u>{row.topic}</u>
+            <Table.Td className={css.main}>
+              <UnstyledButton onClick={() => onOpen(row.id)} className="mono break" title={row.topic}>
+                <u>{row.topic.replace(/^org_[a-z0-9]+\//, "")}</u>
               </UnstyledButton>
               <div className={css.under}>{row.integration_id}</div>
             </Table.Td>

@@ -118,9 +118,11 @@ function KeysTable({ rows }: { rows: ApiKeyView[] }) {
                 <Status tone={row.state === "active" ? "good" : "idle"}>{row.state}</Status>
               </Table.Td>
               <Table.Td className={css.wide}>
-                {row.scopes.map((scope) => SCOPE_WORDS[scope] ?? scope).join("; ")}
+                {row.scopes.includes("admin")
+                  ? SCOPE_WORDS.admin
+                  : row.scopes.map((scope) => SCOPE_WORDS[scope] ?? scope).join("; ")}
               </Table.Td>
-              <Table.Td className={css.wide}>
+              <Table.Td className={`${css.wide} ${css.tight}`}>
                 <Time at={row.last_used_at} as="ago" />
               </Table.Td>
               <Table.Td className={css.wide}>

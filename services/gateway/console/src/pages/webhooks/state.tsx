@@ -1,7 +1,7 @@
 import type { WebhookDetail } from "@/api/schema";
 import { Status, type Tone } from "@/ui/Status";
 
-const TONES: Record<string, Tone> = { healthy: "good", failing: "bad", paused: "warn" };
+const TONES: Record<string, Tone> = { active: "good", healthy: "good", failing: "bad", paused: "warn" };
 
 const PAUSED: Record<string, string> = {
   gone: "the receiver said that it is gone",
@@ -14,7 +14,7 @@ export function WebhookStatus({
 }: {
   webhook: Pick<WebhookDetail, "paused"> & { delivery?: WebhookDetail["delivery"] };
 }) {
-  const state = webhook.paused ? "paused" : (webhook.delivery?.state ?? "healthy");
+  const state = webhook.paused ? "paused" : (webhook.delivery?.state ?? "active");
   return <Status tone={TONES[state] ?? "idle"}>{state}</Status>;
 }
 
