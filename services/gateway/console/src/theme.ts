@@ -43,9 +43,6 @@ export const theme = createTheme({
   components: {
     Modal: { defaultProps: { centered: true, lockScroll: false, overlayProps: { backgroundOpacity: 0.5 } } },
     Drawer: { defaultProps: { lockScroll: false, overlayProps: { backgroundOpacity: 0.5 } } },
-    Tooltip: {
-      defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } },
-    },
     Table: { defaultProps: { verticalSpacing: "xs", horizontalSpacing: "md", borderColor: "var(--line)" } },
     Paper: { defaultProps: { withBorder: true } },
     Select: { defaultProps: { allowDeselect: false, checkIconPosition: "right" } },

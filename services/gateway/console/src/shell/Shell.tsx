@@ -3,7 +3,6 @@ import {
   Burger,
   Drawer,
   Kbd,
-  Tooltip,
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
@@ -12,6 +11,7 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { BookOpen, LogOut, Moon, Search, Sun } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { useSession } from "@/api/session";
+import { Tip } from "@/ui/Tip";
 import { Jump } from "./Jump";
 import { Logo } from "./Logo";
 import { leave } from "./leave";
@@ -115,7 +115,7 @@ function Menu({ openJump }: { openJump: () => void }) {
       </nav>
       <div className={css.foot}>
         <SchemeToggle />
-        <Tooltip label="API reference">
+        <Tip label="API reference">
           <ActionIcon
             component="a"
             href="/docs"
@@ -127,9 +127,9 @@ function Menu({ openJump }: { openJump: () => void }) {
           >
             <BookOpen size={17} />
           </ActionIcon>
-        </Tooltip>
+        </Tip>
         <span className={css.spring} />
-        <Tooltip label="Sign out">
+        <Tip label="Sign out" at="end">
           <ActionIcon
             variant="subtle"
             color="gray"
@@ -139,7 +139,7 @@ function Menu({ openJump }: { openJump: () => void }) {
           >
             <LogOut size={17} />
           </ActionIcon>
-        </Tooltip>
+        </Tip>
       </div>
     </div>
   );
@@ -150,7 +150,7 @@ export function SchemeToggle() {
   const dark = useComputedColorScheme("light", { getInitialValueInEffect: false }) === "dark";
   const label = dark ? "Light colours" : "Dark colours";
   return (
-    <Tooltip label={label}>
+    <Tip label={label} at="start">
       <ActionIcon
         variant="subtle"
         color="gray"
@@ -160,6 +160,6 @@ export function SchemeToggle() {
       >
         {dark ? <Sun size={17} /> : <Moon size={17} />}
       </ActionIcon>
-    </Tooltip>
+    </Tip>
   );
 }

@@ -1,7 +1,8 @@
-import { ActionIcon, Button, Tooltip } from "@mantine/core";
+import { ActionIcon, Button } from "@mantine/core";
 import { Check, Copy as CopyIcon } from "lucide-react";
 import { useEffect, useState } from "react";
 import css from "./Copy.module.css";
+import { Tip } from "./Tip";
 
 /** Copies also where the page came by plain http from another machine, and browsers keep the clipboard shut. */
 export async function copy(text: string): Promise<boolean> {
@@ -34,7 +35,7 @@ function useCopied(): [boolean, (text: string) => void] {
 export function CopyIconButton({ text, label }: { text: string; label: string }) {
   const [copied, run] = useCopied();
   return (
-    <Tooltip label={copied ? "Copied" : `Copy ${label}`}>
+    <Tip label={copied ? "Copied" : `Copy ${label}`}>
       <ActionIcon
         variant="subtle"
         color="gray"
@@ -47,7 +48,7 @@ export function CopyIconButton({ text, label }: { text: string; label: string })
           {copied ? "Copied" : ""}
         </span>
       </ActionIcon>
-    </Tooltip>
+    </Tip>
   );
 }
 
