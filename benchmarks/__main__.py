@@ -19,6 +19,7 @@ from benchmarks import (
     rebuild,
     rollups,
     tls,
+    webhooks,
 )
 
 BENCHMARKS = {
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "rebuild": rebuild.main,
     "rollups": rollups.main,
     "tls": tls.main,
+    "webhooks": webhooks.main,
 }
 
 

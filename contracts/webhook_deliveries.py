@@ -1,7 +1,7 @@
 """Calls to webhooks: what is kept of each, what is told of them, and what may be asked of them.
 
 What is kept stands in DELIVERIES under `delivery.<org>.<webhook>.<slot>`, one entry a slot: references into the logs,
-never bodies. A webhook has so many slots and no more (ADR 31).
+never bodies. A webhook has so many slots and no more (ADR 28).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from services.ingest.webhooks import metrics
 from services.ingest.webhooks.calling import Calling
 from services.ingest.webhooks.feed import fetched
 from services.ingest.webhooks.health import Health
+from services.ingest.webhooks.held import Held
 from services.ingest.webhooks.http import CONNECTIONS_MAX
 from services.ingest.webhooks.parts import Parts
 from services.ingest.webhooks.planning import Planned, joined
@@ -42,7 +43,7 @@ class Attempts:
         self._parts, self.wanted, self._store = parts, wanted, store
         self.queue, self.health = queue, health
         self._calling = Calling(parts, wanted)
-        self._bodies: dict[int, bytes] = {}  # of calls that were planned here and not attempted yet
+        self._held = Held()
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
         self._room = asyncio.Event()
@@ -76,28 +77,25 @@ class Attempts:
     async def plan(self, calls: list[Planned]) -> None:
         """Kept before any of them is attempted, all or none. Raises Lost."""
         entries: list[tuple[str, DeliveryRecord]] = []
-        bodies: dict[int, bytes] = {}
         lanes: set[str] = set()
         grown: set[int] = set()
-        for record, items in calls:
+        for record, _ in calls:
             whole = self._joined(record) if record.lane is not None and record.lane not in lanes else None
             if record.lane is not None:
                 lanes.add(record.lane)  # what comes later of this device stays behind it
             if whole is not None:
-                entries.append((self.queue.slot(whole.number), whole))
                 grown.add(whole.number)
-            else:
-                entries.append((self.queue.new_slot(), record))
-                bodies[record.number] = body(record.source, [item.found for item in items])
+            entries.append(
+                (self.queue.new_slot(), record) if whole is None else (self.queue.slot(whole.number), whole)
+            )
         self.queue.under_way |= grown  # not attempted as they were
         try:
             await self._store.save(entries)
         finally:
             self.queue.under_way -= grown
-        for slot, record in entries:
+        for (slot, record), (_, items) in zip(entries, calls, strict=True):
             self.queue.put(slot, record)
-            self._bodies.pop(record.number, None)  # of one that has grown: read again from the log
-        self._bodies |= bodies
+            self._held.add(record.number, [item.found for item in items], new=record.number not in grown)
         self._moved.set()
 
     def _joined(self, record: DeliveryRecord) -> DeliveryRecord | None:
@@ -216,16 +214,15 @@ class Attempts:
 
     async def _attempt(self, record: DeliveryRecord) -> None:
         wanted = self.wanted()
-        made = self._bodies.pop(record.number, None)
-        if made is None:
+        found = self._held.take(record.number)
+        if len(found) != len(record.sequences):
             found = await fetched(self._parts.bus.client, record.source, record.sequences)
-            made = body(record.source, found) if found else None
-        if made is None:
+        if not found:
             outcome, wait_s = _gone(), 0.0
             later = record.model_copy(update={"state": "dead", "next_at": None, "last": outcome})
         else:
             async with self._parts.place(wanted.key.organization):
-                sent = await self._calling.send(record.id, made)
+                sent = await self._calling.send(record.id, body(record.source, found))
             outcome, now = sent.outcome, datetime.now(UTC)
             wait_s = retry_after_s(sent.retry_after, now)
             schedule = self._parts.rules.schedule

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import nats.errors
 from nats.aio.client import Client
 
-from contracts.webhook_deliveries import BATCH_MESSAGES_MAX, Place, Source
+from contracts.failures import Unavailable
+from contracts.webhook_deliveries import Place, Source
 from runtime import jetstream
 from runtime.pull import Pull
 from services.ingest.commands_log import first_since
 from services.ingest.webhooks.reading import Found
 
-HELD_MESSAGES_MAX = 2 * BATCH_MESSAGES_MAX
+HELD_MESSAGES_MAX = 2_000
+ASKED_AT_ONCE = 25
+ANSWER_S = 2.0
 HELD_BYTES_MAX = 2 * 1024 * 1024  # one message, with its headers, fits
 
 
@@ -57,19 +63,29 @@ async def open_feed(
     return Opened(pull, place, skipped)
 
 
-async def fetched(client: Client, source: Source, sequences: tuple[int, ...]) -> list[Found]:
+async def fetched(client: Client, source: Source, sequences: Sequence[int]) -> list[Found]:
     """These messages, as far as the log holds them. Raises Unavailable."""
-    found = []
-    for sequence in sequences:
-        for message in await jetstream.direct_batch(
-            client, source, {"seq": sequence, "next_by_subj": ">", "batch": 1}
-        ):
-            headers = message.headers or {}
-            if int(headers["Nats-Sequence"]) != sequence:
-                continue
-            at_ns = jetstream.parse_time_ns(headers["Nats-Time-Stamp"])
-            found.append(Found(headers["Nats-Subject"], headers, message.data, sequence, at_ns))
+    found: list[Found] = []
+    for start in range(0, len(sequences), ASKED_AT_ONCE):
+        some = sequences[start : start + ASKED_AT_ONCE]
+        answers = await asyncio.gather(*(_fetched(client, source, sequence) for sequence in some))
+        found += [each for each in answers if each is not None]
     return found
+
+
+async def _fetched(client: Client, source: Source, sequence: int) -> Found | None:
+    subject = f"$JS.API.DIRECT.GET.{source}"
+    try:
+        message = await client.request(subject, b'{"seq":%d}' % sequence, timeout=ANSWER_S)
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise Unavailable("log.unavailable", f"reading {source}: {error!r}") from error
+    headers = message.headers or {}
+    if headers.get("Status") == "404":
+        return None
+    if "Status" in headers:
+        raise Unavailable("log.unavailable", f"reading {source}: {headers}")
+    at_ns = jetstream.parse_time_ns(headers["Nats-Time-Stamp"])
+    return Found(headers["Nats-Subject"], headers, message.data, sequence, at_ns)
 
 
 def _ns(moment: datetime) -> int:

@@ -10,6 +10,7 @@ from contracts.webhook_deliveries import DEAD_SLOTS, LIVE_MAX, SLOTS, DeliveryRe
 
 Slot = str
 PENDING_MAX = 16  # planned and not attempted: more are planned when these have gone, in larger batches
+PENDING_LANES_MAX = 100  # where calls are in order: those that wait for their turn take more of their device
 
 
 class Queue:
@@ -79,7 +80,9 @@ class Queue:
     def room(self) -> bool:
         """Whether more may be planned."""
         own = sum(not slot.startswith("d") for slot in self._slots.values())
-        return own < LIVE_MAX and len(self.live) - self.waiting < PENDING_MAX
+        pending = [record for record in self.live.values() if record.state == "pending"]
+        loose = sum(record.lane is None for record in pending)
+        return own < LIVE_MAX and loose < PENDING_MAX and len(pending) < PENDING_LANES_MAX
 
     def tail(self, lane: str) -> DeliveryRecord | None:
         """The last call of a lane, unless it is under way."""

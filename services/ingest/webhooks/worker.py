@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.failures import Failure, Unavailable
 from contracts.webhook_deliveries import DeliveryRecord, Place, Source
@@ -22,12 +22,14 @@ from services.ingest.webhooks.health import Health
 from services.ingest.webhooks.parts import Parts
 from services.ingest.webhooks.planning import planned
 from services.ingest.webhooks.queue import Queue
-from services.ingest.webhooks.reading import Found, item
+from services.ingest.webhooks.reading import Found, Item, item
 from services.ingest.webhooks.store import STATE, Lost, Store
 from services.ingest.webhooks.wanted import Wanted, sources
 
 _log = log(part="webhooks")
-LOOKED_AT_MAX = 100  # messages looked at in one go: as many as a call may carry
+LOOKED_AT_MAX = 1_000  # messages looked at in one go: several of each device go together
+PLANNED_MAX = 80  # calls at once: with LIVE_MAX and the large ones, fewer than there are slots
+LARGE_BYTES = 32 * 1024  # messages that soon fill a call
 AGAIN_S = 1.0
 LEFT_OPEN_S = 10.0  # a webhook whose calls do not go keeps no reader of the log for longer
 KEEP_S = 1.0
@@ -126,6 +128,11 @@ class Worker:
                     raise Lost
 
 
+class _Looked(NamedTuple):
+    found: Found
+    item: Item | None
+
+
 class _Reader:
     """The logs of one webhook, up to its places in them."""
 
@@ -156,31 +163,29 @@ class _Reader:
     async def follow(self, source: Source, filters: tuple[str, ...]) -> None:
         """Until cancelled."""
         opened: Opened | None = None
+        rest: list[Found] = []  # read, and not planned yet
         try:
             while True:
                 if not await self._attempts.has_room(LEFT_OPEN_S):
                     if opened is not None:
                         await opened.pull.close()
-                        opened = None
+                        opened, rest = None, []
                     continue
                 try:
                     if opened is None:
                         opened = await self._open(source, filters)
-                    batch = await opened.pull.next_batch(LOOKED_AT_MAX, timeout_s=LEFT_OPEN_S)
+                    if not rest:
+                        batch = await opened.pull.next_batch(LOOKED_AT_MAX, timeout_s=LEFT_OPEN_S)
+                        rest = [Found(e.subject, e.headers, e.data, e.sequence, e.time_ns) for e in batch]
+                        pending = batch[-1].pending if batch else 0
                 except (Unavailable, ApiError) as error:
                     _log.warning("a log cannot be read", source=source, error=str(error))
                     await asyncio.sleep(AGAIN_S)
                     continue
-                if batch:
-                    last = batch[-1]
-                    place = Place(
-                        epoch=self._places[source].epoch,
-                        sequence=last.sequence,
-                        at_ns=last.time_ns,
-                        pending=last.pending,
-                    )
-                    found = [Found(e.subject, e.headers, e.data, e.sequence, e.time_ns) for e in batch]
-                    await _whole(self._plan(source, place, found))
+                if rest:
+                    async with self._turn:  # one log after the other: what has room here has it still
+                        if self._attempts.queue.room:
+                            rest = await self._plan_some(source, rest, pending)
         finally:
             if opened is not None:
                 await opened.pull.close()
@@ -204,26 +209,51 @@ class _Reader:
             )
         return opened
 
-    async def _plan(self, source: Source, place: Place, found: list[Found]) -> None:
-        wanted, queue = self._wanted(), self._attempts.queue
-        items = [
-            each for one in found if (each := item(wanted.key, wanted.settings, source, one)) is not None
-        ]
-        async with self._turn:
-            calls = planned(
-                wanted.key,
-                source,
-                items,
-                ordered=wanted.settings.ordered,
-                epoch=place.epoch,
-                through=place.sequence,
-                at_ns=place.at_ns,
-                number=queue.next_number,
-                now=datetime.now(UTC),
-            )
-            if calls:
-                await self._attempts.plan(calls)
-            self._move(source, place)
+    async def _plan_some(self, source: Source, found: list[Found], pending: int) -> list[Found]:
+        """Plans calls for the first of these; the others."""
+        looked, rest = self._together(source, found)
+        last = looked[-1].found
+        place = Place(
+            epoch=self._places[source].epoch,
+            sequence=last.sequence,
+            at_ns=last.time_ns,
+            pending=pending + len(rest),
+        )
+        await _whole(self._plan(source, place, [each.item for each in looked if each.item is not None]))
+        return rest
+
+    def _together(self, source: Source, found: list[Found]) -> tuple[list[_Looked], list[Found]]:
+        """What is planned now, and the rest: no more calls at once than there are slots for."""
+        wanted = self._wanted()
+        looked: list[_Looked] = []
+        calls, lanes = 0, set[str | None]()
+        for number, each in enumerate(found):
+            made = item(wanted.key, wanted.settings, source, each)
+            if made is not None:
+                own = source != "MESSAGES" or (wanted.settings.ordered and made.device not in lanes)
+                calls += own or len(each.data) > LARGE_BYTES
+                lanes.add(made.device)
+            if calls > PLANNED_MAX:
+                return looked, found[number:]
+            looked.append(_Looked(each, made))
+        return looked, []
+
+    async def _plan(self, source: Source, place: Place, items: list[Item]) -> None:
+        wanted = self._wanted()
+        calls = planned(
+            wanted.key,
+            source,
+            items,
+            ordered=wanted.settings.ordered,
+            epoch=place.epoch,
+            through=place.sequence,
+            at_ns=place.at_ns,
+            number=self._attempts.queue.next_number,
+            now=datetime.now(UTC),
+        )
+        if calls:
+            await self._attempts.plan(calls)
+        self._move(source, place)
 
     def _move(self, source: Source, place: Place) -> None:
         self._health.update(places={**self._places, source: place})
