@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,8 @@ from contracts.alerts import AlertResolved
 from contracts.devices import DeviceDescribed, DeviceForgotten
 from contracts.organizations import OrganizationDeleted
 from services.telemetry.alerting import board
+from services.telemetry.alerting.feed import MessageFeed
+from services.telemetry.alerting.of_messages import MessageBoard
 from services.telemetry.alerting.rules import Rules
 from tests.telemetry.alerting import ORG, Heard, Judged, at, message, put, rules
 
@@ -302,6 +305,17 @@ def test_a_change_beyond_all_numbers_is_told_as_the_largest() -> None:
     judged = Judged(rules({"kind": "rate_of_change", "metric": "t", "change": 1}))
     assert feed(judged, -1.7e308, 1.7e308) == ["opened"]
     assert json.dumps(judged.opened()[0].evidence, allow_nan=False)
+
+
+def test_a_defect_of_judging_costs_alerts_and_no_readings() -> None:
+    feed_of: Any = MessageFeed(Any, Any, MessageBoard(Rules()), asyncio.Event(), lambda: None)  # type: ignore[arg-type]
+
+    def defect() -> None:
+        raise ZeroDivisionError
+
+    assert feed_of._without_harm(at(0), lambda: None)
+    assert not feed_of._without_harm(at(1), defect)
+    assert feed_of._token is None  # what is in memory is read anew
 
 
 MESSAGES = st.lists(

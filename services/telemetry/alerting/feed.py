@@ -104,15 +104,10 @@ class Feed(Generic[BoardT, ReadyT]):
         if token != self._token or not follows:
             await self._load(connection)
         await self.learn(connection)
-        try:
-            self._board.follow_rules(max(self._board.now, self.moment(prepared.ready)))
-            self.judge(prepared.ready)
-        except Exception:  # noqa: BLE001  # a defect of ours: it costs alerts, and must not cost readings
-            _log.exception("a batch cannot be judged", feed=self.name)
-            self.forget()
-            return
-        self._judged = prepared.number
-        await self._save(connection, token)
+        moment = max(self._board.now, self.moment(prepared.ready))
+        if self._without_harm(moment, lambda: self.judge(prepared.ready)):
+            self._judged = prepared.number
+            await self._save(connection, token)
 
     def committed(self, prepared: Prepared) -> None:
         del prepared
@@ -156,12 +151,22 @@ class Feed(Generic[BoardT, ReadyT]):
             if token != self._token:
                 await self._load(connection)
             await self.learn(connection)
-            self._board.follow_rules(moment)
-            self._board.tick(moment)
-            await self._save(connection, token)
+            if self._without_harm(moment, lambda: self._board.tick(moment)):
+                await self._save(connection, token)
         self.committed(Prepared(0, 0, None, False))
 
     # both
+    def _without_harm(self, moment: datetime, judge: Callable[[], None]) -> bool:
+        """False where it failed, by a defect of ours: that costs alerts, and must not cost readings."""
+        try:
+            self._board.follow_rules(moment)
+            judge()
+        except Exception:  # noqa: BLE001  # whatever it is
+            _log.exception("alerts cannot be judged", feed=self.name)
+            self.forget()
+            return False
+        return True
+
     async def _load(self, connection: Session) -> None:
         self._board.load(await store.states(connection, self.name))
 

@@ -23,11 +23,13 @@ from runtime.bus import Bus
 from runtime.event_log import EXPECTED_LAST, EventLog
 from runtime.jetstream import WRONG_LAST_SEQUENCE, ApiError
 from runtime.log_writer import MESSAGE_ID
-from runtime.observe import log, with_trace
+from runtime.observe import log, meter, with_trace
 from services.telemetry.database import AWAY
 
 _log = log(part="alerts")
+_told = meter.create_counter("hybridmq.alerts", unit="{event}", description="Alerts that opened or ended")
 SOURCE = "telemetry"
+TOO_LARGE = 10054  # the stream's max_msg_size
 LOCK = 0x68796D61  # any number, the same for every replica
 LOOK_S = 1.0  # another replica, or one that died, may have left something
 BATCH = 200
@@ -81,6 +83,7 @@ class Outbox:
             assert isinstance(event, AlertOpened | AlertResolved)
             if await self._append(row, event):
                 noted = entry(row["alert"], event)
+                _told.add(1, {"event": event.type})
                 await activity.record(
                     self._bus, row["organization"], noted, SOURCE, id=row["event_id"], at=row["at"]
                 )
@@ -106,6 +109,9 @@ class Outbox:
             try:
                 await jetstream.request(self._bus.client, subject, data, headers=with_trace(headers))
             except ApiError as error:
+                if error.code == TOO_LARGE:  # it would hold up everybody's
+                    _log.error("an alert is too large for its stream", subject=subject, bytes=len(data))
+                    return True
                 if error.code not in WRONG_LAST_SEQUENCE:
                     raise
                 if isinstance(event, AlertOpened):
