@@ -204,7 +204,7 @@ async def test_through_kills_every_message_counts_once(here: World, telemetry: S
     org = organization()
     last = 0
     for _ in range(2):
-        last = await here.fill(org, 2000, devices=50, bad_every=100)
+        last = await here.fill(org, 1000, devices=50, bad_every=100)
         telemetry.process.kill()
         telemetry.start()
     await here.stored(last, timeout_s=60)
