@@ -66,7 +66,7 @@ async def test_each_parameter_reaches_the_question(alpha: httpx.AsyncClient, pee
     assert (await alpha.get("/v1/activity/export?format=csv&kind=link.down&status=failed")).status_code == 200
     activity = peers.last(ExportActivity)
     assert (activity.wanted.organization, activity.wanted.kind, activity.wanted.status) == (
-        ALPHA, "link.down", "failed",
+        ALPHA, ("link.down",), "failed",
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ class World:
         return await self.write(subjects.message(org, source, None), held, data)
 
     async def write(self, subject: str, headers: dict[str, str], data: bytes) -> int:
-        answer = from_json((await self.ingest.request(subject, data, headers=headers, timeout=5)).data)
+        answer = from_json((await self.ingest.request(subject, data, headers=headers, timeout=30)).data)
         return int(answer["seq"])
 
     async def fill(self, org: str, count: int, *, devices: int = 20, bad_every: int = 0) -> int:
