@@ -28,7 +28,7 @@ class ErasureCalls:
         if query.device_id is not None:
             statement = statement.where(held.device == query.device_id)
         if query.cursor is not None:
-            moment, skip = cursors.decode(_KIND, query.cursor, datetime, int)
+            moment, skip = cursors.decode(_KIND, query.organization, query.cursor, datetime, int)
             if skip < 0:
                 raise Refused("cursor.invalid", "take `next_cursor` of the page before", field="cursor")
             statement = statement.where(held.forgotten_at <= moment).offset(int(skip))
@@ -37,7 +37,9 @@ class ErasureCalls:
         cursor = None
         if len(rows) > query.limit:
             last = page[-1].forgotten_at
-            cursor = cursors.encode(_KIND, last, sum(1 for row in page if row.forgotten_at == last))
+            cursor = cursors.encode(
+                _KIND, query.organization, last, sum(1 for row in page if row.forgotten_at == last)
+            )
         return Page(items=[_view(row) for row in page], next_cursor=cursor)
 
     async def get(self, query: GetErasure) -> Erasure:

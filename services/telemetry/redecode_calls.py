@@ -34,14 +34,16 @@ class RedecodeCalls:
         held = redecodes.c
         statement = select(redecodes).order_by(held.ordered_at.desc(), held.id.desc()).limit(query.limit + 1)
         if query.cursor is not None:
-            moment, skip = cursors.decode(_KIND, query.cursor, datetime, int)
+            moment, skip = cursors.decode(_KIND, query.organization, query.cursor, datetime, int)
             statement = statement.where(held.ordered_at <= moment).offset(int(skip))
         rows = await self._store.read(query.organization, statement)
         page = rows[: query.limit]
         cursor = None
         if len(rows) > query.limit:
             last = page[-1].ordered_at
-            cursor = cursors.encode(_KIND, last, sum(1 for row in page if row.ordered_at == last))
+            cursor = cursors.encode(
+                _KIND, query.organization, last, sum(1 for row in page if row.ordered_at == last)
+            )
         return Page(items=[_view(row._mapping) for row in page], next_cursor=cursor)  # noqa: SLF001
 
     async def get(self, query: NamedRedecode) -> Redecode:

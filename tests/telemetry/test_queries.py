@@ -145,7 +145,7 @@ async def test_pages_hold_everything_once_though_messages_come_in(here: World) -
 
 
 @pytest.mark.parametrize(
-    "cursor", ["garbage", "", "e30", "WyJ0ZWxlbWV0cnkiXQ", "ÿ", cursors.encode("devices", 1)]
+    "cursor", ["garbage", "", "e30", "WyJ0ZWxlbWV0cnkiXQ", "ÿ", cursors.encode("devices", "org_x", 1)]
 )
 async def test_a_cursor_that_is_none_is_refused(here: World, cursor: str) -> None:
     with pytest.raises(Refused) as refused:

@@ -13,6 +13,8 @@ from services.telemetry.queries import cursors
 from tests.telemetry.plain_series import ALL, T0, Point, ask, assert_alike, computed, send
 from tests.telemetry.world import World, organization
 
+ORG = "org_x"
+
 
 @pytest.mark.parametrize("interval", ["7s", "1m", "PT15M", "1h"])
 async def test_every_aggregate_is_that_of_a_plain_computation(here: World, interval: str) -> None:
@@ -199,26 +201,36 @@ async def test_what_cannot_be_computed_is_refused(here: World, query: dict[str, 
     "cursor",
     [
         "garbage",
-        cursors.encode("telemetry", 1, 1, 1, 1),
-        cursors.encode("series", T0, T0, 1, 1),
-        cursors.encode("series", T0, T0 + timedelta(1), -1, 1),
-        cursors.encode("series", T0, T0 + timedelta(1), 2**40, 1),
+        cursors.encode("series", "org_another", T0, T0 + timedelta(1), 0, 0),
+        cursors.encode("telemetry", ORG, 1, 1, 1, 1),
+        cursors.encode("series", ORG, T0, T0, 1, 1),
+        cursors.encode("series", ORG, T0, T0 + timedelta(1), -1, 1),
+        cursors.encode("series", ORG, T0, T0 + timedelta(1), 2**40, 1),
     ],
 )
 async def test_a_cursor_that_is_none_is_refused(here: World, cursor: str) -> None:
     with pytest.raises(Refused, match=r"cursor\.invalid"):
-        await ask(here, organization(), cursor=cursor)
+        await ask(here, ORG, cursor=cursor)
 
 
-async def test_another_organizations_cursor_shows_nothing_of_it(here: World) -> None:
+async def test_another_organizations_cursor_is_refused(here: World) -> None:
     org, other = organization(), organization()
     for device in ("a", "b"):
         await here.hosted(other, device, {"t": 1, "ts": T0.isoformat()})
     await here.stored(await here.hosted(org, "mine", {"t": 2, "ts": T0.isoformat()}))
     page = await ask(here, other, limit=1)
     assert page.next_cursor is not None
-    found = await ask(here, org, cursor=page.next_cursor)
-    assert {each.device_id for each in found.items} <= {"mine"}
+    with pytest.raises(Refused, match=r"cursor\.invalid"):
+        await ask(here, org, cursor=page.next_cursor)
+
+
+async def test_a_cursor_forged_in_anothers_name_shows_nothing_of_it(here: World) -> None:
+    org, other = organization(), organization()
+    for device in ("a", "b"):
+        last = await here.hosted(other, device, {"t": 1, "ts": T0.isoformat()})
+    await here.stored(last)
+    forged = cursors.encode("series", org, T0, T0 + timedelta(hours=1), 0, 0)
+    assert (await ask(here, org, cursor=forged)).items == []
 
 
 async def test_an_answer_that_is_too_long_goes_over_pages_or_is_refused(here: World) -> None:

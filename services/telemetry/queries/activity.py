@@ -26,7 +26,7 @@ async def list_activity(store: ReadStore, query: ListActivity) -> Page[ActivityR
     rows = await store.read(query.organization, statement(query))
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
-    cursor = last and cursors.encode(_KIND, last.time, last.sequence, last.epoch)
+    cursor = last and cursors.encode(_KIND, query.organization, last.time, last.sequence, last.epoch)
     return Page(items=[_shown(row) for row in page], next_cursor=cursor)
 
 
@@ -104,7 +104,7 @@ def _of(entity: str, id: str) -> list[ColumnElement[bool]]:
 def statement(query: ListActivity) -> Select[Any]:
     wanted = conditions(query)
     if query.cursor is not None:
-        after = cursors.decode(_KIND, query.cursor, datetime, int, int)
+        after = cursors.decode(_KIND, query.organization, query.cursor, datetime, int, int)
         wanted += [activity.c.time <= after[0], tuple_(*ORDER) < tuple_(*after)]
     return (
         select(activity)

@@ -23,7 +23,7 @@ async def list_alerts(store: ReadStore, query: ListAlerts) -> Page[AlertRow]:
     rows = await store.read(query.organization, statement(query))
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
-    cursor = last and cursors.encode(_KIND, last.opened_at, *_halves(last.id))
+    cursor = last and cursors.encode(_KIND, query.organization, last.opened_at, *_halves(last.id))
     return Page(items=[AlertRow(**_fields(row)) for row in page], next_cursor=cursor)
 
 
@@ -49,7 +49,7 @@ def statement(query: ListAlerts) -> Select[Any]:
     if query.from_ is not None:
         wanted.append(held.opened_at >= query.from_)
     if query.cursor is not None:
-        at, high, low = cursors.decode(_KIND, query.cursor, datetime, int, int)
+        at, high, low = cursors.decode(_KIND, query.organization, query.cursor, datetime, int, int)
         after = f"{_PREFIX}{high:0{_HALF}x}{low:0{_HALF}x}"
         wanted += [held.opened_at <= at, tuple_(*_ORDER) < tuple_(at, after)]
     return (

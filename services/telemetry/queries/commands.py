@@ -34,7 +34,7 @@ async def list_commands(store: ReadStore, query: ListDeviceCommands) -> Page[Dev
     rows = await store.read(query.organization, statement(query))
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
-    cursor = last and cursors.encode(_KIND, last.queued_at, *_halves(last.id))
+    cursor = last and cursors.encode(_KIND, query.organization, last.queued_at, *_halves(last.id))
     return Page(items=[_view(row) for row in page], next_cursor=cursor)
 
 
@@ -60,7 +60,7 @@ def statement(query: ListDeviceCommands) -> Select[Any]:
     if query.state is not None:
         wanted.append(held.state == query.state)
     if query.cursor is not None:
-        at, high, low = cursors.decode(_KIND, query.cursor, datetime, int, int)
+        at, high, low = cursors.decode(_KIND, query.organization, query.cursor, datetime, int, int)
         wanted += [held.queued_at <= at, tuple_(*_ORDER) < tuple_(at, f"cmd_{high:010x}{low:010x}")]
     return (
         select(device_commands)

@@ -38,7 +38,7 @@ async def list_dead_letters(store: ReadStore, query: ListDeadLetters) -> Page[De
     rows = await store.read(query.organization, statement(query))
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
-    cursor = last and cursors.encode(_KIND, last.received_at, last.sequence)
+    cursor = last and cursors.encode(_KIND, query.organization, last.received_at, last.sequence)
     return Page(items=[DeadLetterRow(**_row(row, row.start)) for row in page], next_cursor=cursor)
 
 
@@ -112,7 +112,7 @@ def wanted(chosen: DeadLetterFilter) -> list[ColumnElement[bool]]:
 def statement(query: ListDeadLetters) -> Select[Any]:
     conditions = wanted(query)
     if query.cursor is not None:
-        after = cursors.decode(_KIND, query.cursor, datetime, int)
+        after = cursors.decode(_KIND, query.organization, query.cursor, datetime, int)
         conditions += [dead_letters.c.received_at <= after[0], tuple_(*_ORDER) < tuple_(*after)]
     start = func.substr(dead_letters.c.payload, 1, _PREVIEW_BYTES).label("start")
     return (

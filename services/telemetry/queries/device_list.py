@@ -45,7 +45,7 @@ async def list_devices(store: ReadStore, query: ListDevices) -> Page[DeviceRow]:
     if len(rows) > query.limit:
         last = page[-1]
         moved = () if by not in _MOVING else (last.placed,)
-        cursor = cursors.encode(f"{_KIND} {query.sort}", *moved, last.id)
+        cursor = cursors.encode(f"{_KIND} {query.sort}", query.organization, *moved, last.id)
     return Page(items=[DeviceRow(**shown(row)) for row in page], next_cursor=cursor)
 
 
@@ -76,8 +76,8 @@ def _place(query: ListDevices, order: ColumnElement[Any] | None) -> Any:
     assert query.cursor is not None
     by, kind = query.sort.removeprefix("-"), f"{_KIND} {query.sort}"
     if by in _MOVING:
-        return tuple_(*cursors.decode(kind, query.cursor, _MOVING[by], int))
-    [id] = cursors.decode(kind, query.cursor, int)
+        return tuple_(*cursors.decode(kind, query.organization, query.cursor, _MOVING[by], int))
+    [id] = cursors.decode(kind, query.organization, query.cursor, int)
     if order is None:
         return tuple_(id)
     before = devices.alias("before")

@@ -70,7 +70,9 @@ ORDER BY page.id DESC, m.name
 
 async def list_latest(store: ReadStore, query: ListLatest, described: Described) -> Page[LatestRow]:
     """Refused("not_found") for a device that was never heard of."""
-    before = 2**31 if query.cursor is None else cursors.decode(_KIND, query.cursor, int)[0]
+    before = (
+        2**31 if query.cursor is None else cursors.decode(_KIND, query.organization, query.cursor, int)[0]
+    )
     sql = text(
         _LATEST.format(filters="AND d.name = ANY (CAST(:devices AS text[]))" if query.device_id else "")
     )
@@ -102,7 +104,10 @@ async def list_latest(store: ReadStore, query: ListLatest, described: Described)
             break
         shown.append(row)
         ended = device
-    return Page(items=shown, next_cursor=cursors.encode(_KIND, ended) if cut and ended is not None else None)
+    return Page(
+        items=shown,
+        next_cursor=cursors.encode(_KIND, query.organization, ended) if cut and ended is not None else None,
+    )
 
 
 def _row(rows: list[Row[Any]], organization: str, described: Described) -> LatestRow:

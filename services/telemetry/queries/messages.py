@@ -22,7 +22,7 @@ async def list_messages(store: ReadStore, query: ListMessages) -> Page[MessageRo
     rows = await store.read(query.organization, statement(query))
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
-    cursor = last and cursors.encode(_KIND, last.received_at, last.sequence, last.epoch)
+    cursor = last and cursors.encode(_KIND, query.organization, last.received_at, last.sequence, last.epoch)
     return Page(items=[_row(row) for row in page], next_cursor=cursor)
 
 
@@ -40,7 +40,7 @@ def statement(query: ListMessages) -> Select[Any]:
     if query.to is not None:
         wanted.append(held.received_at < query.to)
     if query.cursor is not None:
-        after = cursors.decode(_KIND, query.cursor, datetime, int, int)
+        after = cursors.decode(_KIND, query.organization, query.cursor, datetime, int, int)
         wanted += [held.received_at <= after[0], tuple_(*_ORDER) < tuple_(*after)]
     page = (
         select(messages)

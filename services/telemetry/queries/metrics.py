@@ -23,20 +23,27 @@ USES_SHOWN = 20  # of one metric, the newest
 async def list_metrics(store: ReadStore, query: ListMetrics, described: Described) -> Page[MetricRow]:
     """Those that were sent; behind them those that people described and nobody sent, in a fixed order."""
     said = described.of(query.organization)
-    position = None if query.cursor is None else cursors.decode(_KIND, query.cursor, int)[0]
+    position = (
+        None if query.cursor is None else cursors.decode(_KIND, query.organization, query.cursor, int)[0]
+    )
     rows: Sequence[Row[Any]] = ()
     if position is None or position > 0:
         rows = await store.read(query.organization, statement(query, position))
         position = 0
     items = [_row(row, said.get(row.name)) for row in rows[: query.limit]]
     if len(rows) > query.limit:
-        return Page(items=items, next_cursor=cursors.encode(_KIND, rows[query.limit - 1].id))
+        return Page(
+            items=items, next_cursor=cursors.encode(_KIND, query.organization, rows[query.limit - 1].id)
+        )
     waiting = await _never_sent(store, query, said, after=-position)
     room = query.limit - len(items)
     items += [_unsent(each) for _, each in waiting[:room]]
     if len(waiting) <= room:
         return Page(items=items)
-    return Page(items=items, next_cursor=cursors.encode(_KIND, -waiting[room - 1][0] if room else 0))
+    return Page(
+        items=items,
+        next_cursor=cursors.encode(_KIND, query.organization, -waiting[room - 1][0] if room else 0),
+    )
 
 
 async def _never_sent(

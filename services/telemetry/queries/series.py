@@ -87,7 +87,9 @@ async def get_series(store: ReadStore, query: GetSeries, now: datetime) -> Serie
         fill=query.fill,
         timestamps=starts,
         items=shown,
-        next_cursor=cursors.encode(_KIND, first, last, *ended) if cut and ended is not None else None,
+        next_cursor=cursors.encode(_KIND, query.organization, first, last, *ended)
+        if cut and ended is not None
+        else None,
     )
 
 
@@ -122,7 +124,9 @@ def _asked(query: GetSeries, now: datetime) -> tuple[datetime, datetime, int, in
     if query.cursor is None:
         last = query.to or now
         return query.from_ or last - DEFAULT_SPAN, last, 0, 0
-    first, last, device, metric = cursors.decode(_KIND, query.cursor, datetime, datetime, int, int)
+    first, last, device, metric = cursors.decode(
+        _KIND, query.organization, query.cursor, datetime, datetime, int, int
+    )
     if not (0 <= device < 2**31 and 0 <= metric < 2**31 and first < last):
         raise Refused("cursor.invalid", "take `next_cursor` of the page before, as it is", field="cursor")
     return first, last, device, metric

@@ -78,7 +78,9 @@ async def get_stats(store: ReadStore, query: GetStats, now: datetime, minutes_ke
         by=query.by,
         timestamps=starts,
         items=shown,
-        next_cursor=cursors.encode(_KIND, first, last, shown[-1].id or "") if more else None,
+        next_cursor=cursors.encode(_KIND, query.organization, first, last, shown[-1].id or "")
+        if more
+        else None,
     )
 
 
@@ -106,7 +108,7 @@ def _asked(query: GetStats, now: datetime) -> tuple[datetime, datetime, str]:
     if query.cursor is None:
         last = query.to or now
         return query.from_ or last - DEFAULT_SPAN, last, ""
-    first, last, after = cursors.decode(_KIND, query.cursor, datetime, datetime, str)
+    first, last, after = cursors.decode(_KIND, query.organization, query.cursor, datetime, datetime, str)
     return first, last, after
 
 

@@ -45,7 +45,9 @@ async def list_telemetry(store: ReadStore, query: ListTelemetry, described: Desc
         rows = [row for row in rows if row.time is not None]
     page = rows[: query.limit]
     last = page[-1] if len(rows) > query.limit else None
-    cursor = last and cursors.encode(_KIND, last.time, last.sequence, last.epoch, last.position)
+    cursor = last and cursors.encode(
+        _KIND, query.organization, last.time, last.sequence, last.epoch, last.position
+    )
     return Page(items=[_row(row, query, described) for row in page], next_cursor=cursor)
 
 
@@ -66,7 +68,7 @@ def statement(query: ListTelemetry) -> Select[Any]:
     if query.to is not None:
         wanted.append(held.time < query.to)
     if query.cursor is not None:
-        after = cursors.decode(_KIND, query.cursor, datetime, int, int, int)
+        after = cursors.decode(_KIND, query.organization, query.cursor, datetime, int, int, int)
         # said twice: this one lets whole days be left out
         wanted += [held.time <= after[0], tuple_(*_ORDER) < tuple_(*after)]
     page = (
