@@ -17,7 +17,7 @@ import pytest
 from deploy.local.stack import ROOT
 
 TOOLS = ("buildah", "mmdebstrap", "unshare")
-VERSION = "9.9.9"
+VERSION = "0.1.0"
 
 
 class Image:
@@ -42,7 +42,17 @@ class Image:
         mounts = [part for path in _of_this_machine() for part in ("-v", f"{path}:{path}:ro")]
         arguments = ["--build-arg", "BASE=localhost/base", "--build-arg", f"VERSION={VERSION}"]
         self.buildah("bud", "--format", "docker", *arguments, *mounts, "-t", "hybridmq", str(ROOT))
-        self.root = Path(self.buildah("mount", self.buildah("from", "localhost/hybridmq")))
+
+    def open(self) -> None:
+        self._container = self.buildah("from", "localhost/hybridmq")
+        self.root = Path(self.buildah("mount", self._container))
+
+    def close(self) -> None:
+        self.buildah("rm", self._container)
+
+    @property
+    def built(self) -> bool:
+        return "localhost/hybridmq" in self.buildah("images", "--format", "{{.Name}}")
 
     def remove(self) -> None:
         self.buildah("rm", "--all")
@@ -86,7 +96,7 @@ def _run(command: list[str]) -> str:
     env = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-    return done.stdout.strip().rpartition("\n")[2]
+    return done.stdout.strip()
 
 
 def _of_this_machine() -> Iterator[str]:
@@ -111,7 +121,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         pytest.skip(f"not installed: {', '.join(missing)} (make image installs them, as root)")
     if os.geteuid() != 0:
         pytest.skip("buildah without Docker needs root here, for its chroot isolation")
-    built = Image(tmp_path_factory.mktemp("image"))
-    built.build()
+    kept = os.environ.get(
+        "IMAGE_STORAGE"
+    )  # where an image stays from run to run, for whoever works on these tests
+    built = Image(Path(kept) if kept else tmp_path_factory.mktemp("image"))
+    if not (kept and built.built):
+        built.build()
+    built.open()
     yield built
-    built.remove()
+    built.close()
+    if not kept:
+        built.remove()
