@@ -62,5 +62,5 @@ def tenant(stack: Stack) -> Iterator[Tenant]:
 @pytest.fixture
 def member(visitor: Visitor, tenant: Tenant) -> Visitor:
     """Somebody who has signed in with that organization's first key."""
-    visitor.sign_in(tenant.key)
+    visitor.enter(tenant.key)
     return visitor

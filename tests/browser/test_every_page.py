@@ -28,6 +28,8 @@ PAGES = [
     ("/webhooks", "Webhooks"),
     ("/api-keys", "API keys"),
     ("/limits", "Limits and usage"),
+    ("/integrations", "Integrations"),
+    ("/integrations/new", "Connect a broker"),
 ]
 
 
@@ -38,7 +40,7 @@ def test_a_page_is_accessible_and_fits_the_window(
     tenant.issue("boiler-7")
     for options in ({}, {"viewport": PHONE, "has_touch": True, "is_mobile": True}):
         with visit(**options) as visitor:
-            visitor.sign_in(tenant.key)
+            visitor.enter(tenant.key)
             visitor.open(path, heading)
             expect(visitor.page.get_by_role("status", name="Loading")).to_have_count(0)
             visitor.assert_accessible()

@@ -135,6 +135,23 @@ const page = {
     path: "/webhooks/$id",
     component: lazyRouteComponent(() => import("./pages/webhooks/Webhook"), "Webhook"),
   }),
+  integrations: createRoute({
+    getParentRoute: () => signed,
+    path: "/integrations",
+    validateSearch: (search: Record<string, unknown>): { show?: string } => ({ show: text(search.show) }),
+    component: lazyRouteComponent(() => import("./pages/integrations/Integrations"), "Integrations"),
+  }),
+  newIntegration: createRoute({
+    getParentRoute: () => signed,
+    path: "/integrations/new",
+    component: lazyRouteComponent(() => import("./pages/integrations/NewIntegration"), "NewIntegration"),
+  }),
+  integration: createRoute({
+    getParentRoute: () => signed,
+    path: "/integrations/$id",
+    validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search.tab) }),
+    component: lazyRouteComponent(() => import("./pages/integrations/Integration"), "Integration"),
+  }),
 };
 
 export const router = createRouter({

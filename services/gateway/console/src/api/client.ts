@@ -1,6 +1,7 @@
 import createClient, { type FetchResponse, type Middleware } from "openapi-fetch";
 import { type Problem, problemFrom } from "./problem";
 import type { paths } from "./schema";
+import { EventParser, type StreamEvent } from "./sse";
 
 const sessionEnded = new Set<() => void>();
 let organization: string | null = null;
@@ -52,6 +53,25 @@ export async function ok<T extends Record<string | number, unknown>, O, M extend
   const { data, error, response } = await asked;
   if (!response.ok) throw ended(problemFrom(error, response));
   return data as NonNullable<FetchResponse<T, O, M>["data"]>;
+}
+
+/** What a call tells while it works, event by event, until it ends. Throws a `Problem` where it is refused. */
+export async function told(
+  address: string,
+  body: unknown,
+  onEvent: (event: StreamEvent) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const headers = { ...ownHeaders(), "content-type": "application/json", accept: "text/event-stream" };
+  const response = await fetch(address, { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (!response.ok || !response.body) throw await refusal(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const parser = new EventParser();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    for (const event of parser.push(value)) onEvent(event);
+  }
 }
 
 /** All pages of a list, up to `most` items: what a table that sorts and searches in the browser needs. */

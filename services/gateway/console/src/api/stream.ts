@@ -1,12 +1,9 @@
 import { useEffect, useRef, useState } from "react";
 import { ownHeaders, refusal } from "./client";
 import { asProblem, type Problem } from "./problem";
+import { EventParser, type StreamEvent } from "./sse";
 
-export interface StreamEvent {
-  id: string;
-  event: string;
-  data: unknown;
-}
+export type { StreamEvent } from "./sse";
 
 export interface Gap {
   reason: "trimmed" | "recreated" | string;
@@ -109,15 +106,16 @@ export class LiveStream {
       this.onState({ is: "live" });
       this.attempt = 0;
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
+      const parser = new EventParser();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return;
         window.clearTimeout(timer);
         timer = window.setTimeout(() => abort.abort(), SILENT_MS);
-        const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
-        rest = blocks.pop() ?? "";
-        for (const block of blocks) this.take(block);
+        const events = parser.push(value);
+        this.lastId = parser.lastId || this.lastId;
+        this.retryMs = parser.retryMs ?? this.retryMs;
+        for (const event of events) this.onEvent(event);
       }
     } catch (error) {
       if (abort.signal.aborted && !document.hidden && !this.stopped) throw new TypeError("silent");
@@ -126,23 +124,6 @@ export class LiveStream {
       window.clearTimeout(timer);
       abort.abort();
     }
-  }
-
-  private take(block: string): void {
-    let id = "";
-    let event = "message";
-    const data: string[] = [];
-    for (const line of block.split("\n")) {
-      const colon = line.indexOf(":");
-      const name = colon < 0 ? line : line.slice(0, colon);
-      const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-      if (name === "id") id = value;
-      else if (name === "event") event = value;
-      else if (name === "data") data.push(value);
-      else if (name === "retry") this.retryMs = Number(value) || RETRY_MS;
-    }
-    if (id) this.lastId = id;
-    if (data.length) this.onEvent({ id, event, data: JSON.parse(data.join("\n")) });
   }
 
   private pause(ms: number): Promise<void> {

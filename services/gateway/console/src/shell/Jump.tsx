@@ -7,10 +7,10 @@ import css from "./Jump.module.css";
 import { NAVIGATION, type Place } from "./navigation";
 
 /** Ctrl-K: goes to a page by some letters of its name. */
-export function Jump({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+export default function Jump({ onClose }: { onClose: () => void }) {
   return (
     <Modal
-      opened={opened}
+      opened
       onClose={onClose}
       withCloseButton={false}
       padding={0}

@@ -1,7 +1,6 @@
 import {
   ActionIcon,
   Burger,
-  Drawer,
   Kbd,
   useComputedColorScheme,
   useMantineColorScheme,
@@ -9,15 +8,18 @@ import {
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { BookOpen, LogOut, Moon, Search, Sun } from "lucide-react";
-import { useEffect, useRef } from "react";
+import { lazy, Suspense, useEffect, useRef } from "react";
 import { useSession } from "@/api/session";
 import { Tip } from "@/ui/Tip";
-import { Jump } from "./Jump";
 import { Logo } from "./Logo";
 import { leave } from "./leave";
 import { NAVIGATION } from "./navigation";
 import { OrganizationName } from "./OrganizationName";
 import css from "./Shell.module.css";
+
+// Dialogs are loaded when they are opened: the first page stays small.
+const Jump = lazy(() => import("./Jump"));
+const MenuDrawer = lazy(() => import("./MenuDrawer"));
 
 /** The frame around every page of whoever is signed in. */
 export function Shell() {
@@ -53,23 +55,19 @@ export function Shell() {
       <aside className={css.side}>
         <Menu openJump={openJump} />
       </aside>
-      <Drawer
-        opened={menu}
-        onClose={close}
-        size={280}
-        padding={0}
-        withCloseButton={false}
-        title={null}
-        attributes={{ content: { "aria-label": "Menu" } }}
-      >
-        <div className={css.drawer}>
-          <Menu openJump={openJump} />
-        </div>
-      </Drawer>
+      <Suspense>
+        {menu && (
+          <MenuDrawer onClose={close}>
+            <div className={css.drawer}>
+              <Menu openJump={openJump} />
+            </div>
+          </MenuDrawer>
+        )}
+        {jump && <Jump onClose={closeJump} />}
+      </Suspense>
       <main id="main" ref={main} tabIndex={-1} className={css.main}>
         <Outlet />
       </main>
-      <Jump opened={jump} onClose={closeJump} />
     </div>
   );
 }

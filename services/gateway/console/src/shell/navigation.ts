@@ -1,4 +1,5 @@
 import {
+  Cable,
   Activity,
   ChartNoAxesGantt,
   Gauge,
@@ -41,6 +42,13 @@ export const NAVIGATION: Group[] = [
         icon: KeyRound,
         scopes: ["read", "manage_credentials"],
         words: "mqtt password user acl device rotate revoke",
+      },
+      {
+        to: "/integrations",
+        label: "Integrations",
+        icon: Cable,
+        scopes: ["read", "manage_integrations"],
+        words: "broker link bridge aws azure hivemq emqx mosquitto decoder publish subscribe",
       },
     ],
   },

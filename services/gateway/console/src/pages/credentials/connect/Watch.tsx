@@ -5,7 +5,7 @@ import { Card } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import css from "./Connect.module.css";
 import { topicOf } from "./snippets";
-import { type Refusal, useWatch } from "./useWatch";
+import { type Message, type Refusal, useWatch } from "./useWatch";
 
 /** Turns green by itself when the first message comes, and says what went wrong where it does not. */
 export function Watch({ credential, enabled }: { credential: CredentialView; enabled: boolean }) {
@@ -41,9 +41,7 @@ export function Watch({ credential, enabled }: { credential: CredentialView; ena
           {message && (
             <>
               <span className={css.topic}>{message.topic}</span>
-              <code className={css.payload}>
-                {message.encoding === "utf-8" ? message.payload : `${message.payload} (base64)`}
-              </code>
+              <code className={css.payload}>{shown(message)}</code>
               <span>
                 QoS {message.qos}, <Time at={message.received_at} as="time" />
               </span>
@@ -84,6 +82,13 @@ function Step({
       </div>
     </li>
   );
+}
+
+const CHARS_MAX = 1000;
+
+function shown(message: Message): string {
+  const text = message.encoding === "utf-8" ? message.payload : `${message.payload} (base64)`;
+  return text.length > CHARS_MAX ? `${text.slice(0, CHARS_MAX)} …` : text;
 }
 
 /** What to do about it. */

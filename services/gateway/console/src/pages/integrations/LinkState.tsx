@@ -1,0 +1,21 @@
+import type { LinkStatus } from "@/api/schema";
+import { Status, type Tone } from "@/ui/Status";
+
+const SHOWN: Record<LinkStatus["state"], [Tone, string]> = {
+  up: ["good", "Connected"],
+  connecting: ["warn", "Connecting"],
+  degraded: ["warn", "In trouble"],
+  refused: ["bad", "Refused"],
+  paused: ["idle", "Paused"],
+};
+
+/** Of a link that may not have told yet. */
+export function LinkState({ status }: { status: LinkStatus | undefined }) {
+  if (!status) return <Status tone="idle">Asking</Status>;
+  const [tone, words] = SHOWN[status.state];
+  return (
+    <Status tone={tone} pulse={status.state === "connecting"}>
+      {words}
+    </Status>
+  );
+}

@@ -1,0 +1,71 @@
+import { Button, TextInput } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { api, ok } from "@/api/client";
+import { asProblem } from "@/api/problem";
+import type { IntegrationView } from "@/api/schema";
+import { useSession } from "@/api/session";
+import { ProblemAlert } from "@/ui/Feedback";
+import { Card } from "@/ui/Page";
+import { done } from "@/ui/toasts";
+import { BrokerFields } from "./BrokerFields";
+import { fromView, settingsOf } from "./form";
+import css from "./Integrations.module.css";
+import { presetsQuery } from "./queries";
+
+/** Its settings; a secret that is left empty stays. */
+export function Settings({ integration }: { integration: IntegrationView }) {
+  const client = useQueryClient();
+  const manages = useSession().can("manage_integrations");
+  const presets = useQuery(presetsQuery);
+  const [form, setForm] = useState(() => fromView(integration));
+  const saving = useMutation({
+    mutationFn: () =>
+      ok(
+        api.PATCH("/v1/integrations/{id}", {
+          params: { path: { id: integration.id } },
+          body: { name: form.name, settings: settingsOf(form) } as never,
+        }),
+      ),
+    meta: { shown: true },
+    onSuccess: () => {
+      done("The settings are saved", { words: "The connection is made anew where they ask for it." });
+      return client.invalidateQueries({ queryKey: ["integrations"] });
+    },
+  });
+  const problem = saving.error ? asProblem(saving.error) : null;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    saving.mutate();
+  };
+  const change = (part: Partial<typeof form>) => setForm((before) => ({ ...before, ...part }));
+  const preset = presets.data?.items.find((each) => each.id === form.auth);
+  return (
+    <Card title="Settings">
+      <form onSubmit={submit} className={css.stack}>
+        <TextInput
+          label="Name"
+          value={form.name}
+          onChange={(event) => change({ name: event.currentTarget.value })}
+          error={problem?.of("name")}
+          className={css.name}
+        />
+        <BrokerFields
+          form={form}
+          change={change}
+          problem={problem}
+          preset={preset}
+          stored={integration.has_secrets}
+        />
+        {problem && <ProblemAlert error={problem} />}
+        {manages && (
+          <div className={css.end}>
+            <Button type="submit" loading={saving.isPending}>
+              Save
+            </Button>
+          </div>
+        )}
+      </form>
+    </Card>
+  );
+}
