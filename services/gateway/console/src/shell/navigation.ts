@@ -1,6 +1,6 @@
 import {
-  Cable,
   Activity,
+  Cable,
   ChartNoAxesGantt,
   Gauge,
   KeyRound,
