@@ -1,10 +1,4 @@
-import {
-  ActionIcon,
-  Burger,
-  Kbd,
-  useComputedColorScheme,
-  useMantineColorScheme,
-} from "@mantine/core";
+import { ActionIcon, Burger, Kbd, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { BookOpen, LogOut, Moon, Search, Sun } from "lucide-react";

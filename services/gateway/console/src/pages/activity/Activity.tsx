@@ -26,7 +26,7 @@ export function Activity() {
   const navigate = useNavigate({ from: "/activity" });
   const set = (change: Partial<ActivitySearch>) =>
     void navigate({ search: (held) => ({ ...held, ...change }), replace: true });
-  const asked = { kind: search.kind, status: search.status, from: search.from };
+  const asked = { kind: search.kind ? [search.kind] : undefined, status: search.status, from: search.from };
   const list = useList({
     key: ["activity", asked],
     page: (cursor) => ok(api.GET("/v1/activity", { params: { query: { ...asked, limit: 100, cursor } } })),
@@ -80,7 +80,7 @@ export function Activity() {
           <div className={css.end}>
             <Button
               component="a"
-              href={exportAddress(asked)}
+              href={exportAddress({ ...asked, kind: search.kind })}
               variant="default"
               leftSection={<Download size={15} />}
               download
