@@ -8,7 +8,7 @@ from typing import Literal
 from contracts.broker_topics import TopicFilter
 from contracts.calls import Call, Model, Request
 from contracts.integrations import IntegrationView
-from contracts.webhooks import Url
+from contracts.webhook_fields import Url
 
 CALLBACKS_MAX = 100  # of an organization
 SubscriptionState = Literal["granted", "refused", "pending"]

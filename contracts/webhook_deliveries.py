@@ -14,7 +14,8 @@ from pydantic import Field, StringConstraints
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.links import LinkCall, LinkRequest
 from contracts.telemetry import Limit
-from contracts.webhooks import PauseReason, Url
+from contracts.webhook_fields import Url
+from contracts.webhooks import PauseReason
 
 BATCH_MESSAGES_MAX = 100  # of a call
 BATCH_BYTES_MAX = 512 * 1024  # of payload, which one message alone may exceed

@@ -54,6 +54,7 @@ from services.gateway.routes import (
     stream,
     subscriptions,
     telemetry,
+    webhook_deliveries,
     webhooks,
 )
 from services.gateway.settings import BODY_BYTES_MAX
@@ -92,6 +93,7 @@ RESOURCES = (
     commands,
     stream,
     webhooks,
+    webhook_deliveries,
 )
 
 

@@ -23,7 +23,8 @@ from contracts.subscriptions import (
     SubscriptionView,
 )
 from contracts.topics import TOPIC_BYTES_MAX
-from contracts.webhooks import LIST_WEBHOOKS, Url, WebhookView
+from contracts.webhook_fields import Url
+from contracts.webhooks import LIST_WEBHOOKS, WebhookView
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Id
 from services.gateway.problems import FieldError, Invalid

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 from litestar import delete, get, patch, post
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import JSONBody
 from pydantic import Field
 
 from contracts.calls import Page
-from contracts.failures import Refused, Unavailable
+from contracts.failures import Unavailable
 from contracts.organizations import List, Name
 from contracts.webhook_deliveries import (
     GET_WEBHOOK_STATE,
-    LIST_DELIVERIES,
-    RETRY_DELIVERIES,
-    TEST_WEBHOOK,
-    DeliveriesRetried,
     GetWebhookState,
-    ListDeliveries,
-    RetryDeliveries,
-    TestWebhook,
-    WebhookDelivery,
     WebhookState,
-    WebhookTested,
 )
+from contracts.webhook_fields import Devices, Events, GraceSeconds, Headers, TopicFilters, Url
+from contracts.webhook_fields import Id as IntegrationId
 from contracts.webhooks import (
     CHANGE_WEBHOOK,
     CREATE_WEBHOOK,
@@ -37,34 +28,18 @@ from contracts.webhooks import (
     ChangeWebhook,
     CreateWebhook,
     DeleteWebhook,
-    Devices,
-    Events,
     GetWebhook,
-    GraceSeconds,
-    Headers,
     PauseWebhook,
     ResumeWebhook,
     RotateWebhookSecret,
-    TopicFilters,
-    Url,
     WebhookSettings,
     WebhookView,
     WebhookWithSecret,
 )
-from contracts.webhooks import Id as IntegrationId
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
-from services.gateway.state import Backend, Gateway
+from services.gateway.state import Backend
 from services.gateway.webhook_urls import check_url
-
-State = Annotated[
-    Literal["pending", "waiting", "delivered", "dead"] | None,
-    QueryParameter(
-        name="state",
-        description="pending: under way; waiting: failed, and tried again; delivered; dead: given up",
-        schema_extra={"enum": ["pending", "waiting", "delivered", "dead"]},
-    ),
-]
 
 
 class NewWebhook(Body):
@@ -227,66 +202,6 @@ async def resume_webhook(
     return await gateway.ask(RESUME_WEBHOOK, command)
 
 
-@post("/v1/webhooks/{id:str}/test", status_code=200, opt={"failures": ("limit.reached",)})
-async def test_webhook(id: Id, gateway: Backend, caller: Caller) -> WebhookTested:
-    """Call a webhook now with an event of type `webhook.test`: what was sent, and what came back.
-
-    The answer's first KiB is shown, or the step that failed: dns, address, tcp, tls, http."""
-    await _require(gateway, caller.organization, caller.actor, id)
-    asked = TestWebhook(organization=caller.organization, actor=caller.actor, webhook=id)
-    return await gateway.ask(TEST_WEBHOOK, asked)
-
-
-@get("/v1/webhooks/{id:str}/deliveries", opt={"failures": ("cursor.invalid",)})
-async def list_webhook_deliveries(
-    id: Id,
-    gateway: Backend,
-    caller: Caller,
-    state_: State = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[WebhookDelivery]:
-    """List a webhook's calls, the newest first: those that wait with their next attempt, those given up, and the
-    last hundred or more that succeeded."""
-    await _require(gateway, caller.organization, caller.actor, id)
-    query = ListDeliveries(
-        organization=caller.organization,
-        actor=caller.actor,
-        webhook=id,
-        state=state_,
-        limit=limit,
-        cursor=cursor,
-    )
-    return await gateway.ask(LIST_DELIVERIES, query)
-
-
-@post("/v1/webhooks/{id:str}/deliveries/{delivery:str}/retry", opt={"failures": ("webhook.paused",)})
-async def retry_webhook_delivery(id: Id, delivery: Id, gateway: Backend, caller: Caller) -> DeliveriesRetried:
-    """Try a call again now that waits or was given up."""
-    return await _retry(gateway, caller.organization, caller.actor, id, delivery)
-
-
-@post("/v1/webhooks/{id:str}/deliveries/retry", opt={"failures": ("webhook.paused",)})
-async def retry_webhook_deliveries(id: Id, gateway: Backend, caller: Caller) -> DeliveriesRetried:
-    """Try all calls again that were given up."""
-    return await _retry(gateway, caller.organization, caller.actor, id, None)
-
-
-async def _retry(
-    gateway: Gateway, organization: str, actor: str, id: str, delivery: str | None
-) -> DeliveriesRetried:
-    held = await _require(gateway, organization, actor, id)
-    if held.paused is not None:
-        raise Refused("webhook.paused", "resume it first")
-    asked = RetryDeliveries(organization=organization, actor=actor, integration=id, delivery=delivery)
-    return await gateway.ask(RETRY_DELIVERIES.at(organization, id), asked)
-
-
-async def _require(gateway: Gateway, organization: str, actor: str, id: str) -> WebhookView:
-    """Raises Refused("not_found"), also for another organization's."""
-    return await gateway.ask(GET_WEBHOOK, GetWebhook(organization=organization, actor=actor, id=id))
-
-
 ROUTES = [
     create_webhook,
     list_webhooks,
@@ -296,8 +211,4 @@ ROUTES = [
     rotate_webhook_secret,
     pause_webhook,
     resume_webhook,
-    test_webhook,
-    list_webhook_deliveries,
-    retry_webhook_delivery,
-    retry_webhook_deliveries,
 ]

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from contracts.failures import Failure, Refused, Unavailable
+from contracts.failures import Failure, Refused, Unprocessable
 from contracts.webhook_deliveries import DeliveryRecord, Outcome
-from contracts.webhooks import PAUSE_WEBHOOK, PauseReason, PauseWebhook
-from runtime import rpc
 from runtime.observe import log
-from services.ingest.webhooks import metrics
+from services.ingest.webhooks import metrics, pausing
 from services.ingest.webhooks.calling import Calling
 from services.ingest.webhooks.feed import fetched
 from services.ingest.webhooks.health import Health
@@ -22,7 +20,7 @@ from services.ingest.webhooks.http import CONNECTIONS_MAX
 from services.ingest.webhooks.parts import Parts
 from services.ingest.webhooks.planning import Planned, joined
 from services.ingest.webhooks.queue import Queue
-from services.ingest.webhooks.reading import body
+from services.ingest.webhooks.reading import Found, body
 from services.ingest.webhooks.schedule import after, retry_after_s
 from services.ingest.webhooks.store import Lost, Store
 from services.ingest.webhooks.wanted import Wanted
@@ -154,8 +152,10 @@ class Attempts:
     def _pump(self) -> float:
         """Begins what may go now; says for how long nothing more is due."""
         now, clock = datetime.now(UTC), time.monotonic()
-        if self.wanted().paused or clock < self._hold_until:
-            return min(max(self._hold_until - clock, 0.05), LOOK_S)
+        if self.wanted().paused:
+            return LOOK_S  # its resumption wakes us
+        if clock < self._hold_until:
+            return min(self._hold_until - clock, LOOK_S)
         at_once = 1 if self.health.failing else CONNECTIONS_MAX
         self._probe(clock)
         for record in list(self.queue.ready(now)):
@@ -222,9 +222,9 @@ class Attempts:
             later = record.model_copy(update={"state": "dead", "next_at": None, "last": outcome})
         else:
             async with self._parts.place(wanted.key.organization):
-                sent = await self._calling.send(record.id, body(record.source, found))
-            outcome, now = sent.outcome, datetime.now(UTC)
-            wait_s = retry_after_s(sent.retry_after, now)
+                outcome, retry_after = await self._send(record, found)
+            now = datetime.now(UTC)
+            wait_s = retry_after_s(retry_after, now)
             schedule = self._parts.rules.schedule
             later = after(
                 record, outcome, now=now, schedule=schedule, wait_s=wait_s, random=self._parts.random
@@ -237,8 +237,18 @@ class Attempts:
             self._hold_until = time.monotonic() + min(wait_s, HOLD_S_MAX)
         if recovered:
             self.hurry()
-        await self._consider_pause(outcome)
+        if await pausing.consider(self._parts, self.wanted().key, self.health, outcome):
+            self._hold_until = time.monotonic() + AGAIN_S  # until the registry's event is here
         self.health.update(waiting=self.queue.waiting)
+
+    async def _send(self, record: DeliveryRecord, found: list[Found]) -> tuple[Outcome, str | None]:
+        """What came of it, and its Retry-After. Raises Unavailable where it could not be begun."""
+        try:
+            sent = await self._calling.send(record.id, body(record.source, found))
+        except (Refused, Unprocessable) as failure:  # a secret that cannot be read: people must see it
+            at = datetime.now(UTC)
+            return Outcome(at=at, duration_ms=0.0, code=failure.code, detail=failure.detail[:200]), None
+        return sent.outcome, sent.retry_after
 
     async def _keep(self, record: DeliveryRecord) -> None:
         slot = self.queue.slot(record.number)
@@ -250,29 +260,6 @@ class Attempts:
             self.queue.over(record.number)
         else:
             self.queue.put(slot, record)
-
-    async def _consider_pause(self, outcome: Outcome) -> None:
-        """A receiver that wants no more, or that nobody has mended for days. Asked again at the next failure."""
-        reason: PauseReason | None = None
-        detail = "the receiver answered 410 Gone"
-        if outcome.code == "webhook.gone":
-            reason = "gone"
-        elif outcome.code is not None and self.health.hopeless(
-            datetime.now(UTC), self._parts.rules.pause_after_s
-        ):
-            reason = "failing"
-            detail = f"nothing but failures since {self.health.standing.failing_since:%Y-%m-%d %H:%M:%S} UTC"
-        if reason is None:
-            return
-        key = self.wanted().key
-        asked = PauseWebhook(
-            organization=key.organization, actor="ingest", id=key.integration, reason=reason, detail=detail
-        )
-        self._hold_until = time.monotonic() + AGAIN_S  # until the registry's event is here
-        try:
-            await rpc.call(self._parts.bus, PAUSE_WEBHOOK, asked)
-        except (Refused, Unavailable) as failure:
-            _log.warning("a webhook is not paused", webhook=key.integration, error=str(failure))
 
 
 def _gone() -> Outcome:
