@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from contracts.calls import Call, Model
+from contracts.calls import Call, Model, Nothing
 from contracts.integrations import DecoderChoice
 from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.telemetry import Value
@@ -87,6 +87,13 @@ class DecoderPreview(Model):
     failure: PreviewFailure | None = None
 
 
+class CheckDecoder(Model):
+    """Refused("decoder.settings") names an expression that cannot be read, and where in it."""
+
+    organization: str
+    decoder: DecoderChoice
+
+
 class DecoderExample(Model):
     topic: str
     payload: str
@@ -106,3 +113,4 @@ class DecoderView(Model):
 
 
 PREVIEW_DECODER = Call("query.telemetry.preview-decoder", PreviewDecoder, DecoderPreview, timeout_s=10.0)
+CHECK_DECODER = Call("query.telemetry.check-decoder", CheckDecoder, Nothing, timeout_s=5.0)

@@ -18,6 +18,9 @@ from contracts.topics import device_of, from_subject
 
 TOPIC, QOS, RETAIN, DUP, MID = "mqtt-topic", "mqtt-qos", "mqtt-retain", "mqtt-dup", "mqtt-mid"
 CORRELATION = "mqtt-correlation"  # Correlation Data (MQTT 5), where it is a text that may be ours
+REQUEST = (
+    "hmq-request"  # of a request with an Idempotency-Key, its first message: a digest of all, and its line
+)
 NATS_MQTT_PUBLISH = "Nmqtt-Pub"  # the server's own header; its first character is the QoS
 _SAFE = "/$+#:;,.@=&!()[]{}<>|~*'\"^`?\\-_ "  # what a header line holds as it is; the rest is percent-encoded
 

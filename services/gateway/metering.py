@@ -32,11 +32,14 @@ class Metering:
         self._senders: OrderedDict[str, _Sender] = OrderedDict()
 
     def take(self, caller: Principal, payload_bytes: int) -> None:
-        """Counts one message. Raises Refused("limit.reached"), and then counts nothing."""
+        """Counts one message. Raises Refused("limit.reached") or ("payload.too_large"), and then counts nothing."""
         held = _held(caller)
         for scope, _, limits in held:
             if limits.payload_bytes is not None and payload_bytes > limits.payload_bytes:
-                raise _reached(scope, "payload_bytes", limits.payload_bytes, payload_bytes)
+                # To come again would not help: it is no 429.
+                raise _reached(
+                    scope, "payload_bytes", limits.payload_bytes, payload_bytes, code="payload.too_large"
+                )
         now = self._clock()
         senders = [(scope, self._sender(id, limits, now), limits) for scope, id, limits in held]
         for scope, sender, limits in senders:
@@ -104,11 +107,17 @@ def _held(caller: Principal) -> list[tuple[str, str, Limits]]:
 
 
 def _reached(
-    scope: str, limit: LimitName, allowed: int, current: float, *, retry_after_s: int | None = None
+    scope: str,
+    limit: LimitName,
+    allowed: int,
+    current: float,
+    *,
+    retry_after_s: int | None = None,
+    code: str = "limit.reached",
 ) -> Refused:
     wait: dict[str, Any] = {} if retry_after_s is None else {"retry_after_s": retry_after_s}
     return Refused(
-        "limit.reached",
+        code,
         f"{limit} of the {scope}: {current:.0f}, at most {allowed} are allowed",
         limit=limit,
         allowed=allowed,

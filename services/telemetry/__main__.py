@@ -9,7 +9,7 @@ from contracts import dead_letter_calls, rebuild, redecode, series
 from contracts import telemetry as queries
 from contracts.activity import ActivityRecorded
 from contracts.connections import GET_CONNECTION_STATISTICS
-from contracts.decoder_previews import PREVIEW_DECODER
+from contracts.decoder_previews import CHECK_DECODER, PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.devices import GET_ERASURE, LIST_ERASURES
 from contracts.exports import EXPORT_ACTIVITY, EXPORT_READINGS
@@ -269,6 +269,7 @@ async def run() -> None:
         tried = Pool(1, lambda *_: None)
         service.on_stop(tried.close)
         rpc.serve(bus.broker, PREVIEW_DECODER, Previews(tried).preview, queue=NAME)
+        rpc.serve(bus.broker, CHECK_DECODER, Previews(tried).check, queue=NAME)
         erasures = ErasureCalls(answers.store)
         rpc.serve(bus.broker, LIST_ERASURES, erasures.list_erasures, queue=NAME)
         rpc.serve(bus.broker, GET_ERASURE, erasures.get, queue=NAME)

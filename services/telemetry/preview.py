@@ -6,8 +6,10 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from datetime import UTC, datetime
 
+from contracts.calls import Nothing
 from contracts.decoder_previews import (
     READINGS_SHOWN,
+    CheckDecoder,
     DecoderPreview,
     PreviewDecoder,
     PreviewFailure,
@@ -24,7 +26,8 @@ from contracts.failures import CODES, Refused, Unprocessable
 from contracts.streams import PAYLOAD_BYTES_MAX
 from contracts.topics import check_topic, device_of
 from services.telemetry.sandbox.expressions import decode_many, uses_expression
-from services.telemetry.sandbox.pool import Pool
+from services.telemetry.sandbox.pool import Pool, Rule
+from services.telemetry.sandbox.protocol import Asked, Outcome
 
 EXPRESSION_S = 2.0
 
@@ -32,6 +35,18 @@ EXPRESSION_S = 2.0
 class Previews:
     def __init__(self, expressions: Pool | None) -> None:
         self._expressions = expressions
+
+    async def check(self, query: CheckDecoder) -> Nothing:
+        """Refused where its expression cannot be compiled; where nobody can say now, it is not refused."""
+        choice = checked(query.decoder)
+        if self._expressions is None or not uses_expression(choice.settings):
+            return Nothing()
+        expression = choice.settings.expression
+        rule = Rule(query.organization, expression.language, expression.source, None)
+        (outcome,) = await self._expressions.evaluate(rule, [Asked("x", b"{}", 0)], within_s=EXPRESSION_S)
+        if isinstance(outcome, Outcome) and outcome.kind == "unreadable":
+            raise Refused("decoder.settings", str(outcome.value), field="decoder.settings.expression.source")
+        return Nothing()
 
     async def preview(self, query: PreviewDecoder) -> DecoderPreview:
         """Refused for what is wrong with the question; a message that cannot be read is an answer."""

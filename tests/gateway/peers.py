@@ -658,6 +658,7 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     redecode.PAUSE_REDECODE: _redecode,
     redecode.RESUME_REDECODE: _redecode,
     redecode.CANCEL_REDECODE: _redecode,
+    decoder_previews.CHECK_DECODER: lambda _: Nothing(),
     decoder_previews.PREVIEW_DECODER: lambda _: decoder_previews.DecoderPreview(outcome="nothing"),
     rebuild.START_REBUILD: _rebuild,
     rebuild.GET_REBUILD: lambda r: rebuild.RebuildState(rebuild=_rebuild(r)),

@@ -11,6 +11,9 @@ import pytest
 from nats.aio.client import Client as NatsClient
 
 from contracts import messages, subjects
+from contracts.limits import Limits
+from contracts.organizations import Principal
+from contracts.secrets_format import mint
 from contracts.streams import PAYLOAD_BYTES_MAX
 from deploy.local.nats import NatsServer
 from services.gateway.settings import LINES_BODY_BYTES_MAX, LINES_MAX
@@ -172,8 +175,10 @@ async def test_the_same_request_twice_is_stored_once(
     first = (await alpha.post("/v1/ingest", json=body, headers=headers)).json()
     second = (await alpha.post("/v1/ingest", json=body, headers=headers)).json()
     assert second == {"sequence": first["sequence"], "duplicate": True}
-    other = (await alpha.post("/v1/ingest", json={**body, "payload": 2}, headers=headers)).json()
-    assert not other["duplicate"]  # other content is never swallowed
+    for other in ({**body, "payload": 2}, {**body, "topic": "devices/d2/telemetry"}, {**body, "qos": 0}):
+        refused = await alpha.post("/v1/ingest", json=other, headers=headers)
+        assert_problem(refused, "idempotency.reused")
+    assert (await alpha.post("/v1/ingest", json=body, headers=headers)).json() == second
     of_beta = (await beta.post("/v1/ingest", json=body, headers=headers)).json()
     assert not of_beta["duplicate"]
 
@@ -227,6 +232,41 @@ async def test_lines_sent_again_are_recognised(alpha: httpx.AsyncClient) -> None
     second = (await alpha.post("/v1/ingest", content=body, headers=headers)).json()["results"]
     assert [result["sequence"] for result in second] == [result["sequence"] for result in first]
     assert all(result["duplicate"] for result in second)
+
+
+async def test_a_key_that_was_used_for_other_lines_is_refused_before_any_is_stored(
+    alpha: httpx.AsyncClient, log_reader: NatsClient
+) -> None:
+    lines = [{"topic": "devices/d1/telemetry", "payload": {"kept": n}} for n in range(3)]
+    headers = {**NDJSON, "Idempotency-Key": "lines-2"}
+    first = (await alpha.post("/v1/ingest", content=ndjson(*lines), headers=headers)).json()["results"]
+    for other in (lines[:2], [*lines, {**lines[0], "payload": 9}], [lines[1], lines[0], lines[2]]):
+        refused = await alpha.post("/v1/ingest", content=ndjson(*other), headers=headers)
+        assert_problem(refused, "idempotency.reused")
+    body = {"topic": "devices/d1/telemetry", "payload": {"next": True}}
+    after = (await alpha.post("/v1/ingest", json=body)).json()["sequence"]
+    assert after == first[-1]["sequence"] + 1, "nothing of them was stored"
+
+
+async def test_a_line_that_was_refused_the_first_time_is_stored_the_second(
+    alpha: httpx.AsyncClient, peers: Peers, http: httpx.AsyncClient
+) -> None:
+    key, headers = mint("key"), {**NDJSON, "Idempotency-Key": "lines-3"}
+    limits = Limits(messages_per_s=1000, payload_bytes=20)
+    peers.principals[key] = Principal(
+        organization="org_mended0000000000", actor="key:key_mended", scopes=("publish",), limits=limits
+    )
+    body = ndjson(*({"topic": "devices/d1/telemetry", "payload": "x" * size} for size in (30, 5, 6)))
+    asked = {**headers, **bearer(key)}
+    first = (await http.post("/v1/ingest", content=body, headers=asked)).json()["results"]
+    assert [each["error"] and each["error"]["code"] for each in first] == ["payload.too_large", None, None]
+    other = mint("key")
+    peers.principals[other] = peers.principals[key].model_copy(update={"limits": None})
+    second = (await http.post("/v1/ingest", content=body, headers={**headers, **bearer(other)})).json()[
+        "results"
+    ]
+    assert [each["duplicate"] for each in second] == [False, True, True]
+    assert [each["sequence"] for each in second[1:]] == [each["sequence"] for each in first[1:]]
 
 
 async def test_too_many_lines_and_too_many_bytes_are_refused(alpha: httpx.AsyncClient) -> None:

@@ -8,12 +8,13 @@ import httpx
 import pytest
 from pydantic_core import to_json
 
-from contracts import connection_test, integrations
+from contracts import connection_test, decoder_previews, integrations
 from contracts.broker_topics import check_topics, default_topics
+from contracts.failures import Refused
 from contracts.presets import PRESETS, Preset
 from services.gateway.openapi.broker_examples import CERTIFICATE, KEY, VARIANTS
 from services.gateway.routes.integrations import IntegrationChange, NewIntegration
-from tests.gateway.peers import Peers
+from tests.gateway.peers import KEYS, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
 from tests.support.pems import make_pair
 
@@ -249,3 +250,27 @@ async def test_a_connection_with_a_client_certificate_is_tested(
     assert {name: value.get_secret_value() for name, value in asked.secrets.items()} == {
         "client_key": CLIENT.key
     }
+
+
+@in_module_loop
+async def test_an_expression_that_cannot_be_read_is_refused_and_nothing_is_made(
+    http: httpx.AsyncClient, peers: Peers
+) -> None:
+    wrong = Refused("decoder.settings", "at 3", field="decoder.settings.expression.source")
+    peers.refuse(decoder_previews.CHECK_DECODER, wrong)
+    decoder = {"name": "custom", "settings": {"expression": {"language": "jsonata", "source": "a.("}}}
+    settings = {"host": "broker.example.com", "port": 1883}
+    new = {"name": "Plant", "settings": settings, "decoder": decoder}
+    for response in (
+        await http.post("/v1/integrations", json=new, headers=bearer(KEYS.alpha)),
+        await http.patch("/v1/integrations/int_1", json={"decoder": decoder}, headers=bearer(KEYS.alpha)),
+        await http.patch("/v1/integrations/hosted", json={"decoder": decoder}, headers=bearer(KEYS.alpha)),
+        await http.post(
+            "/v1/redecode",
+            json={"from": "2026-01-01T00:00:00Z", "decoder": decoder},
+            headers=bearer(KEYS.alpha),
+        ),
+    ):
+        assert_problem(response, "decoder.settings", "decoder.settings.expression.source")
+    made = (integrations.CreateIntegration, integrations.ChangeIntegration)
+    assert not [each for each in peers.asked if isinstance(each, made)]

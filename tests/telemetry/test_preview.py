@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from contracts.decoder_previews import (
+    CHECK_DECODER,
     PREVIEW_DECODER,
     READINGS_SHOWN,
+    CheckDecoder,
     DecoderPreview,
     Earlier,
     PreviewDecoder,
@@ -128,3 +130,23 @@ async def test_what_cannot_be_asked_is_refused_by_field(
     with pytest.raises(Refused) as raised:
         await preview(here, 1, decoder, topic, settings)
     assert (raised.value.code, raised.value.field) == (code, field)
+
+
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [("jsonata", "{"), ("jsonata", "payload.("), ("jmespath", "payload.["), ("jmespath", "{a: }")],
+)
+async def test_an_expression_that_cannot_be_read_is_refused(here: World, language: str, source: str) -> None:
+    settings = {"expression": {"language": language, "source": source}}
+    query = CheckDecoder(organization="org_a", decoder=DecoderChoice(name="custom", settings=settings))
+    with pytest.raises(Refused) as error:
+        await here.ask(CHECK_DECODER, query)
+    assert (error.value.code, error.value.field) == ("decoder.settings", "decoder.settings.expression.source")
+    assert error.value.detail
+
+
+@pytest.mark.parametrize("source", ["payload", "payload.a.b.c", '$error("always")', "1/0"])
+async def test_one_that_only_fails_for_some_message_is_taken(here: World, source: str) -> None:
+    settings = {"expression": {"language": "jsonata", "source": source}}
+    for decoder in (DecoderChoice(name="custom", settings=settings), DecoderChoice()):
+        await here.ask(CHECK_DECODER, CheckDecoder(organization="org_a", decoder=decoder))

@@ -21,7 +21,14 @@ from services.gateway.sending import Accepted, LineResult, Sender
 from services.gateway.settings import LINES_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX
 from services.gateway.state import Backend, Gateway
 
-_FAILURES = ("topic.invalid", "topic.forbidden", "payload.too_large", "limit.reached", "log.unavailable")
+_FAILURES = (
+    "topic.invalid",
+    "topic.forbidden",
+    "payload.too_large",
+    "limit.reached",
+    "log.unavailable",
+    "idempotency.reused",
+)
 _LINES = {
     NDJSON: '{"topic": "devices/d1/telemetry", "payload": {"temperature": 21.5}, "id": "d1-000123"}\n'
     '{"topic": "devices/d1/telemetry", "payload": {"temperature": 21.6}, "id": "d1-000124"}\n'
@@ -62,7 +69,8 @@ async def ingest(
 
     202 means that the log has them. A JSON array or NDJSON takes up to 1,000 messages, each with its own
     result: 207 where some were refused, 422 where all were. A message with an `id` that was stored within the
-    last two minutes is not stored again. The body may be compressed (`Content-Encoding: gzip`).
+    last two minutes is not stored again; nor is a request with the same Idempotency-Key, which another body cannot
+    have in that time (422 `idempotency.reused`). The body may be compressed (`Content-Encoding: gzip`).
     """
     sender = _sender(gateway, caller, request, command_id)
     sent = plain(body, _encoding(request), LINES_BODY_BYTES_MAX)

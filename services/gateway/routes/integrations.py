@@ -11,6 +11,9 @@ from pydantic import SecretStr
 
 from contracts.broker_secrets import BrokerSettingsWithSecrets
 from contracts.calls import Page
+from contracts.decoder_previews import CHECK_DECODER, CheckDecoder
+from contracts.decoders.choice import checked
+from contracts.decoders.custom_settings import CustomSettings
 from contracts.failures import Refused
 from contracts.integrations import (
     CHANGE_INTEGRATION,
@@ -26,7 +29,7 @@ from contracts.integrations import (
     IntegrationView,
     Topics,
 )
-from contracts.organizations import List, Name
+from contracts.organizations import List, Name, Principal
 from contracts.presets import PRESETS, Preset
 from services.gateway.bodies import Body
 from services.gateway.merge import changed_settings
@@ -101,6 +104,7 @@ async def create_integration(
     command_id: CommandId,
 ) -> IntegrationView:
     """Connect an external broker."""
+    await check_decoder(gateway, caller, data.decoder)
     organization = caller.organization
     command = CreateIntegration(
         organization=organization,
@@ -142,6 +146,8 @@ async def change_integration(
     id: Id, data: JSONBody[IntegrationChange], gateway: Backend, caller: Caller
 ) -> IntegrationView:
     """Change an integration; its connection follows without a restart."""
+    if data.decoder is not None:
+        await check_decoder(gateway, caller, data.decoder)
     command = ChangeIntegration(
         organization=caller.organization,
         actor=caller.actor,
@@ -179,6 +185,14 @@ async def delete_integration(id: Id, gateway: Backend, caller: Caller) -> None:
     await gateway.ask(
         DELETE_INTEGRATION, DeleteIntegration(organization=caller.organization, actor=caller.actor, id=id)
     )
+
+
+async def check_decoder(gateway: Gateway, caller: Principal, decoder: DecoderChoice) -> None:
+    """Refused with the field that is wrong; of an expression, with the place in it. Expressions are read where they
+    are confined: by telemetry."""
+    settings = checked(decoder).settings
+    if isinstance(settings, CustomSettings) and settings.expression is not None:
+        await gateway.ask(CHECK_DECODER, CheckDecoder(organization=caller.organization, decoder=decoder))
 
 
 def secrets_of(settings: BrokerSettingsWithSecrets) -> dict[str, SecretStr]:

@@ -9,7 +9,6 @@ from litestar.params import JSONBody
 from pydantic import AwareDatetime, Field
 
 from contracts.calls import Page
-from contracts.decoders.choice import checked
 from contracts.failures import Refused
 from contracts.integrations import GET_INTEGRATION, HOSTED, DecoderChoice, GetIntegration
 from contracts.organizations import Principal
@@ -31,6 +30,7 @@ from contracts.redecode import (
 from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, Id, Limit
 from services.gateway.problems import FieldError, Invalid
+from services.gateway.routes.integrations import check_decoder
 from services.gateway.state import Backend, Gateway
 
 SHOWN_S = 3.0  # an order is in the log when it is answered; its job shows within milliseconds
@@ -67,7 +67,7 @@ async def start_redecode(
     """
     if data.to is not None and data.from_ >= data.to:
         raise Invalid([FieldError(field="from", detail="it must lie before `to`")])
-    checked(data.decoder)
+    await check_decoder(gateway, caller, data.decoder)
     organization, actor = caller.organization, caller.actor
     await gateway.ask(
         GET_INTEGRATION, GetIntegration(organization=organization, actor=actor, id=data.integration_id)

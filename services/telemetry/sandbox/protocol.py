@@ -12,7 +12,7 @@ PROGRESS = struct.Struct(
     "=q"
 )  # in shared memory: which message is at work, counted from 1; it outlives the worker
 
-Kind = Literal["value", "failed", "not_json", "too_large"]
+Kind = Literal["value", "failed", "unreadable", "not_json", "too_large"]
 
 
 class Asked(msgspec.Struct, array_like=True, frozen=True):
@@ -30,7 +30,7 @@ class Job(msgspec.Struct, array_like=True):
 
 
 class Outcome(msgspec.Struct, array_like=True):
-    """`value` is what the rule gave, or words about what went wrong."""
+    """`value` is what the rule gave, or words about what went wrong; `unreadable` is the rule itself."""
 
     kind: Kind
     value: Any = None

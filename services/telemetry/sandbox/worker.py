@@ -47,7 +47,7 @@ class Evaluator:
 
     def evaluate(self, rule: Rule | str, message: Asked) -> Outcome:
         if isinstance(rule, str):
-            return Outcome("failed", rule)
+            return Outcome("unreadable", rule)
         try:
             payload = _parse(message.payload)
         except (ValueError, RecursionError):
