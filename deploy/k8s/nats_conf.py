@@ -25,8 +25,8 @@ def variable(account: str, user: str) -> str:
     return f"{account}_{user}".upper()
 
 
-def text() -> str:
-    """What the file holds."""
+def text(*, alone: bool = False) -> str:
+    """What the file holds; `alone`: of one server without others."""
     devices = {user: held for user, held in DEVICES_USERS.items() if user != DEVICES_MQTT_USER}
     return render(
         NatsConfig(
@@ -41,16 +41,16 @@ def text() -> str:
             callout_issuer=f"${ISSUER}",
             sync_interval="$SYNC_INTERVAL",
             server_tls=ServerTls(*(f"{CERTIFICATES}/{name}" for name in ("tls.crt", "tls.key", "ca.crt"))),
-            cluster=Cluster(
-                "hybridmq",
-                CLUSTER_PORT,
-                [f"nats-{number}.nats-headless:{CLUSTER_PORT}" for number in range(SERVERS)],
-                replicas=SERVERS,
-            ),
+            cluster=None if alone else _cluster(),
             host="0.0.0.0",  # noqa: S104  # the pod's address; a NetworkPolicy says who may come
             pid_file="/run/nats/nats.pid",
         )
     )
+
+
+def _cluster() -> Cluster:
+    routes = [f"nats-{number}.nats-headless:{CLUSTER_PORT}" for number in range(SERVERS)]
+    return Cluster("hybridmq", CLUSTER_PORT, routes, replicas=SERVERS)
 
 
 def _by_variable(account: str, users: dict[str, Permissions]) -> dict[str, Permissions]:

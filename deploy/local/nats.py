@@ -153,7 +153,7 @@ class NatsServer:
                 DEVICES_MQTT_USER: (self.seeds.mqtt_password, DEVICES_USERS[DEVICES_MQTT_USER])
             },
             callout_issuer=public_key(self.seeds.callout_issuer),
-            sync_interval="always" if self._durable else "2m",
+            sync_interval="always" if self._durable else "120s",
             tls=self._tls,
             server_tls=self._server_tls,
             cluster=self._cluster,

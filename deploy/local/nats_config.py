@@ -53,7 +53,8 @@ class NatsConfig:
     devices_users: Mapping[str, Permissions]
     devices_passwords: Mapping[str, tuple[str, Permissions]]  # user name → password, permissions
     callout_issuer: str
-    sync_interval: str = "2m"
+    sync_interval: str = "120s"
+    """Or `always`. In seconds: nats-server reads a bare `2m` as two million, and of them as seconds."""
     tls: tuple[Path, Path] | None = None
     """Certificate and key: the MQTT listener then takes TLS and plain connections on its one port."""
     server_tls: ServerTls | None = None

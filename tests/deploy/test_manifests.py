@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.k8s import check, nats_conf, render, secrets
+from deploy.k8s import certificates, check, nats_conf, render, secrets
 from deploy.k8s.manifests import Manifests, Object
 from deploy.k8s.rules import network, pods, references, schemas, settings
 from deploy.k8s.rules.network import Edge
+from deploy.local.nats import binary
 
 pytestmark = pytest.mark.skipif(
     not render._INSTALLED.exists(), reason="kustomize is not installed: make manifests"
@@ -287,6 +290,22 @@ def test_secrets_are_new_at_each_call_and_fit_the_servers_configuration() -> Non
     assert shared == {(name, "username") for name in secrets.ROLES}
     for variable in first["nats-users"]:
         assert f"${variable}" in nats_conf.text()
+
+
+def test_nats_server_takes_its_configuration_with_the_variables_of_an_installation(tmp_path: Path) -> None:
+    certificate = certificates.make()["nats-tls"]
+    for name, value in certificate.items():
+        (tmp_path / name).write_text(value)
+    moved = nats_conf.text().replace(nats_conf.CERTIFICATES, str(tmp_path)).replace("/data", str(tmp_path))
+    moved = moved.replace("/run/nats/", f"{tmp_path}/")
+    (tmp_path / "nats.conf").write_text(moved)
+    sizes = next(item["data"] for item in production().of("ConfigMap") if "SYNC_INTERVAL" in item["data"])
+    variables = {"POD_NAME": "nats-0", **sizes, **secrets.make()["nats-users"]}
+    command = [str(binary()), "--config", str(tmp_path / "nats.conf"), "-t"]
+    checked = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    without = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    assert "variable reference" in without.stderr  # the check looks at them
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl to compare with")

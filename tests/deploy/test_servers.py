@@ -69,7 +69,9 @@ async def test_what_was_acknowledged_is_there_after_kill_9(own_nats: NatsServer)
 def test_the_durable_profile_syncs_every_write(make_nats: MakeNats, durable: bool) -> None:
     server = make_nats(durable=durable)
     with urllib.request.urlopen(f"http://{LOOPBACK}:{server.ports.monitor}/jsz?config=1") as answer:
-        assert json.load(answer)["config"].get("sync_always", False) is durable
+        config = json.load(answer)["config"]
+    assert config.get("sync_always", False) is durable
+    assert config["sync_interval"] == 120 * 10**9
     server.stop()
 
 

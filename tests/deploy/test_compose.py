@@ -1,0 +1,71 @@
+"""compose.yaml holds together without Docker: settings are known and whole, what is mounted is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import compose
+from deploy.k8s.rules.settings import LIBRARIES, SETTINGS
+from deploy.local.stack import ROOT
+
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+OURS = {name: service for name, service in SERVICES.items() if service.get("image") == "hybridmq"}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installation") / ".compose"
+    compose.write(folder)
+    return folder
+
+
+def told(service: dict[str, Any]) -> dict[str, str]:
+    lines = [line for file in service["env_file"] for line in (ROOT / file).read_text().splitlines() if line]
+    return {**dict(line.split("=", 1) for line in lines), **service["environment"]}
+
+
+def host_path(written: Path, mount: str) -> tuple[Path, str]:
+    source, target, *_ = mount.split(":")
+    own = source.removeprefix("./.compose/")
+    return (written / own if own != source else ROOT / source), target
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_services_settings_are_known_and_hold(name: str, written: Path) -> None:
+    service = OURS[name]
+    settings = SETTINGS[service["command"][1]]
+    mounts = [host_path(written, mount) for mount in service["volumes"]]
+    own: dict[str, Any] = {}
+    for key, value in told(service).items():
+        field = key.removesuffix("_FILE").lower() if key.endswith("_FILE") else key.lower()
+        assert key.startswith(LIBRARIES) or field in settings.model_fields, key
+        if str(value).startswith("/run/"):
+            held = next(
+                path / str(value).removeprefix(f"{at}/") for path, at in mounts if str(value).startswith(at)
+            )
+            held = held if held.exists() else next(path for path, at in mounts if at == value)
+            if key.endswith("_FILE"):
+                value = held.read_text()
+        own[field] = value
+    settings.__pydantic_validator__.validate_python(
+        {field: value for field, value in own.items() if field in settings.model_fields}
+    )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_is_there(name: str, written: Path) -> None:
+    for mount in SERVICES[name]["volumes"]:
+        if mount.startswith("./"):
+            assert host_path(written, mount)[0].exists(), mount
+    for file in SERVICES[name].get("env_file", []):
+        assert (ROOT / file).exists() or (written / file.removeprefix(".compose/")).exists(), file
+
+
+def test_an_installation_is_not_written_over(written: Path) -> None:
+    with pytest.raises(FileExistsError):
+        compose.write(written)
+    assert written.stat().st_mode & 0o077 == 0, "nobody else gets in"
