@@ -133,17 +133,14 @@ class Feed(Generic[BoardT, ReadyT]):
             await asyncio.sleep(TICK_S)
 
     async def _tick(self) -> None:
-        place = None if self._projector is None else self._projector.place
-        if place is None:
+        projector = self._projector
+        if projector is None or projector.place is None:
             return
-        stream = (
-            await jetstream.stream_state(self._client, self._projector.stream) if self._projector else None
-        )
-        assert stream is not None
+        stream = await jetstream.stream_state(self._client, projector.stream)
         async with self._pool.acquire() as connection, connection.transaction():
             token = await store.lock(connection, self.name)
             now = await read(connection, self.name)
-            if now is None or (now.epoch, now.sequence) != (place.epoch, place.sequence):
+            if now is None or not _same(now, projector.place):
                 return  # a batch is on its way, or another replica is at work
             moment = reached(now, stream)
             if moment is None:
@@ -177,6 +174,10 @@ class Feed(Generic[BoardT, ReadyT]):
             self._token = None  # until it is known what stands there
             self._has_news |= bool(changes.transitions)
             self._token = await store.save(connection, self.name, changes)
+
+
+def _same(one: Checkpoint, other: Checkpoint | None) -> bool:
+    return other is not None and (one.epoch, one.sequence) == (other.epoch, other.sequence)
 
 
 def reached(place: Checkpoint, stream: jetstream.StreamState) -> datetime | None:
