@@ -1,11 +1,13 @@
 """Roll-ups say what samples say: always, exactly, and chosen by the question itself."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import asyncpg
 import pytest
 
 from contracts import intervals
@@ -13,6 +15,8 @@ from contracts.rebuild import GET_REBUILD, START_REBUILD, GetRebuild, StartRebui
 from contracts.series import Aggregate
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls
+from services.telemetry.database import plain_url
+from services.telemetry.rollups.marks import mark_dirty
 from tests.conftest import RunService
 from tests.support.eventually import eventually
 from tests.support.service import Service
@@ -178,6 +182,66 @@ async def test_sums_of_roll_ups_are_exact(here: World, values: list[float], tota
             continue  # some lie behind the span
         assert sum(v for v in each.values["sum"] if v is not None) == total  # type: ignore[misc]
         assert min(v for v in each.values["min"] if v is not None) == min(values)
+
+
+async def test_readings_that_come_while_their_hours_are_computed_are_in_every_answer(here: World) -> None:
+    """Nobody waits here: hours are dirty, under way or clean as it happens."""
+    org, dice, total = organization(), random.Random(5), 0
+    span = {"from_": T0, "to": T0 + timedelta(hours=2), "interval": "1h", "aggregate": ["count", "sum"]}
+    for burst in range(1, 31):
+        points = [(T0 + timedelta(seconds=dice.randrange(7200)), {"t": burst}) for _ in range(7)]
+        total += 7 * burst
+        await here.stored(await send(here, org, "d", points))
+        values = (await ask(here, org, **span)).items[0].values
+        assert sum(values["count"]) == 7 * burst  # type: ignore[arg-type]
+        assert sum(value for value in values["sum"] if value is not None) == total  # type: ignore[misc]
+        await asyncio.sleep(dice.choice((0, 0.05, 0.3)))
+    await rolled_up(here, org)
+    assert (
+        await here.database.fetchval(
+            "SELECT sum(n) FROM rollups_1h WHERE organization = (SELECT id FROM organizations WHERE name = $1)",
+            org,
+        )
+        == 7 * 30
+    )
+
+
+async def test_a_mark_that_is_renewed_while_its_hour_is_computed_stays(
+    here: World, database: DatabaseUrls
+) -> None:
+    org = organization()
+    await here.stored(await send(here, org, "d", [(T0, {"t": 1})]))
+    await rolled_up(here, org)
+    row = await here.database.fetchrow(
+        "SELECT * FROM rollups_1h JOIN organizations o ON o.id = organization WHERE o.name = $1", org
+    )
+    assert row is not None
+    await here.database.execute(
+        "INSERT INTO dirty_hours (device, hour, organization, since) VALUES ($1, $2, $3, now() + interval '3 s')",
+        row["device"],
+        T0,
+        row["organization"],
+    )
+    late = await asyncpg.connect(plain_url(database.projector))
+    transaction = late.transaction()
+    await transaction.start()  # a batch of the projection that is under way
+    await late.execute(
+        "INSERT INTO samples SELECT time + interval '1 s', sequence, organization, device, epoch, position, flags,"
+        " source, topic, metrics, numbers, others, units, decoder FROM samples WHERE device = $1",
+        row["device"],
+    )
+    await mark_dirty(late, [(row["device"], T0, row["organization"])])
+    await eventually(
+        lambda: here.database.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND datname = current_database() AND query LIKE '%DELETE FROM dirty_hours%'"
+        )
+    )  # it has computed without this reading
+    await transaction.commit()
+    await late.close()
+    await rolled_up(here, org)
+    page = await ask(here, org, from_=T0, to=T0 + timedelta(hours=1), interval="1h", aggregate=["count"])
+    assert page.items[0].values["count"] == [2]
 
 
 async def test_what_is_decoded_again_shows_in_roll_ups(here: World) -> None:

@@ -26,6 +26,7 @@ from services.telemetry.rollups.marks import HOUR
 _log = log(part="rollups")
 LOCK = 0x68796D74  # any number, the same for every replica
 LOOK_S = 5.0
+COUNT_S = 10.0  # how often what waits is counted, up to a hundred thousand
 BATCH_S = 0.5  # what a transaction is to take: so many devices come in one
 DEVICES_MAX = 1000
 TIMEOUT_S = 120.0  # of a statement: an hour of one device that sends a thousand times a second takes a tenth
@@ -63,7 +64,7 @@ ORDER BY d.day, d.device LIMIT $3
 """
 _DAY_CLEAN = "DELETE FROM dirty_days WHERE day = $1 AND device = ANY ($2::int[])"
 _PUT_OFF = "UPDATE {table} SET since = now() + $3 WHERE {column} = $1 AND device = $2"
-_WAITING = "SELECT count(*) FROM (SELECT FROM dirty_hours WHERE hour < $1 LIMIT 1000000) due"
+_WAITING = "SELECT count(*) FROM (SELECT FROM dirty_hours WHERE hour < $1 LIMIT 100000) due"
 # Rows of a few devices by their index, in this very day's partition, whatever the planner guesses of new tables.
 _SETTINGS = (
     f"SET LOCAL statement_timeout = '{int(TIMEOUT_S)}s'",
@@ -83,7 +84,7 @@ class RollupKeeper:
         self._pool, self._live = pool, live
         self._grace, self._settle = timedelta(seconds=grace_s), timedelta(seconds=settle_s)
         self._devices = 50
-        self.waiting = 0
+        self.waiting, self._count_next = 0, 0.0
         meter.create_observable_gauge(
             "hybridmq.rollups.waiting",
             callbacks=[self._observe_waiting],
@@ -115,8 +116,10 @@ class RollupKeeper:
         await self._courtesy()
         began = time.monotonic()
         over, settled = now - self._grace, now - self._settle
-        async with self._pool.acquire() as connection:
-            self.waiting = await connection.fetchval(_WAITING, over - HOUR)
+        if began >= self._count_next:
+            self._count_next = began + COUNT_S
+            async with self._pool.acquire() as connection:
+                self.waiting = await connection.fetchval(_WAITING, over - HOUR)
         done = await self._hour(over, settled) or await self._day(over, settled)
         took = time.monotonic() - began
         if done:
