@@ -1,8 +1,8 @@
 """Exports: whole lists, page by page, each as the text of a file; oldest first.
 
-A position (a cursor, to the caller) names a line: `time.sequence.epoch` of its row, and what tells apart the lines of
-one row, each as hexadecimal digits. It stands at the end of every line, so an export is resumed behind the last line
-that arrived whole.
+A position (a cursor, to the caller) names a line: whose it is, `time.sequence.epoch` of its row, and what tells apart
+the lines of one row, each as hexadecimal digits. It stands at the end of every line, so an export is resumed behind the
+last line that arrived whole.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from contracts.envelope import Cause
 from contracts.exports import ExportActivity, ExportPage, ExportReadings
 from contracts.failures import Refused
 from contracts.telemetry import LIST_TELEMETRY, ListActivity, ListTelemetry
+from services.telemetry.queries.cursors import mark
 from tests.telemetry.world import World, organization
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -218,8 +219,11 @@ async def test_what_another_organization_has_is_neither_shown_nor_told_of(here: 
     cursor = rows_of(lines)[0]["cursor"]
     other = organization()
     await sent(here, other, 2, device="mine")
-    resumed, _ = await whole(here, asked(other, position=cursor))
-    assert {row["device_id"] for row in rows_of(resumed)} <= {"mine"}
+    with pytest.raises(Refused) as refused:
+        await page(here, asked(other, position=cursor))
+    assert refused.value.code == "cursor.invalid"
+    own, _ = await whole(here, asked(other))
+    assert {row["device_id"] for row in rows_of(own)} == {"mine"}
     for device in ("d1", "unheard"):
         with pytest.raises(Refused) as refused:
             await page(here, asked(other, device_id=[device]))
@@ -232,9 +236,10 @@ async def test_what_another_organization_has_is_neither_shown_nor_told_of(here: 
      "7fffffffffffffff.1.1.1.1", "1.ffffffffffffffff.1.1.1", "1.1.1.1.1'--", "WyJ0ZWxlbWV0cnkiXQ"],
 )  # fmt: skip
 async def test_a_forged_cursor_is_refused(here: World, org: str, cursor: str) -> None:
-    with pytest.raises(Refused) as refused:
-        await page(here, asked(org, position=cursor))
-    assert refused.value.code == "cursor.invalid"
+    for forged in (cursor, f"{mark(org)}.{cursor}"):
+        with pytest.raises(Refused) as refused:
+            await page(here, asked(org, position=forged))
+        assert refused.value.code == "cursor.invalid"
 
 
 async def test_a_cursor_of_the_other_shape_is_refused(here: World, org: str) -> None:

@@ -23,9 +23,7 @@ _TEXT_CHARS_MAX = 256
 def encode(kind: str, organization: str, *values: datetime | int | str) -> str:
     plain = [_micros(value) if isinstance(value, datetime) else value for value in values]
     return (
-        base64.urlsafe_b64encode(json.dumps([kind, _mark(organization), *plain]).encode())
-        .decode()
-        .rstrip("=")
+        base64.urlsafe_b64encode(json.dumps([kind, mark(organization), *plain]).encode()).decode().rstrip("=")
     )
 
 
@@ -36,7 +34,7 @@ def decode(kind: str, organization: str, cursor: str, *types: type[datetime | in
         held = json.loads(text)
         if not isinstance(held, list) or len(held) != len(types) + 2:
             raise ValueError("of another list")
-        if held[:2] != [kind, _mark(organization)]:
+        if held[:2] != [kind, mark(organization)]:
             raise ValueError("of another list or organization")
         return [_read(value, wanted) for value, wanted in zip(held[2:], types, strict=True)]
     except (ValueError, OverflowError, RecursionError, binascii.Error) as error:
@@ -45,7 +43,8 @@ def decode(kind: str, organization: str, cursor: str, *types: type[datetime | in
         ) from error
 
 
-def _mark(organization: str) -> str:
+def mark(organization: str) -> str:
+    """Tells organizations apart; eight hexadecimal digits."""
     return hashlib.sha256(organization.encode()).hexdigest()[:8]
 
 

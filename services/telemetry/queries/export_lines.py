@@ -66,7 +66,7 @@ def line(parts: str, position: str, format: str) -> str:
     return f"{parts} || ',' || {position} || {_END[format]}"
 
 
-def position(time: str, *others: str) -> str:
-    """As `positions` reads it: microseconds since 1970 and integers, hexadecimal."""
+def position(mark: str, time: str, *others: str) -> str:
+    """As `positions` reads it: whose it is; microseconds since 1970 and integers, hexadecimal."""
     micros = f"to_hex((extract(epoch FROM {time}) * 1000000)::bigint)"
-    return " || '.' || ".join([micros, *(f"to_hex({other}::bigint)" for other in others)])
+    return " || '.' || ".join([mark, micros, *(f"to_hex({other}::bigint)" for other in others)])

@@ -10,6 +10,7 @@ from contracts.exports import ExportPage, ExportReadings
 from contracts.failures import Refused
 from services.telemetry.described import Described
 from services.telemetry.queries import positions
+from services.telemetry.queries.cursors import mark
 from services.telemetry.queries.export_pages import gathered
 from services.telemetry.queries.export_sql import Asked, statement
 from services.telemetry.queries.session import ReadStore
@@ -48,6 +49,7 @@ async def _check_devices(store: ReadStore, query: ExportReadings) -> None:
 
 def _parameters(query: ExportReadings, units: dict[str, str]) -> dict[str, Any]:
     made: dict[str, Any] = {
+        "mark": mark(query.organization),
         "rows": query.rows,
         "device": next(iter(query.device_id), None),
         "devices": list(query.device_id),
@@ -60,7 +62,7 @@ def _parameters(query: ExportReadings, units: dict[str, str]) -> dict[str, Any]:
     }
     if query.position is not None:
         most = positions.READING if query.shape == "long" else positions.SAMPLE
-        time, others = positions.parse(query.position, most)
+        time, others = positions.parse(query.position, query.organization, most)
         if query.shape == "long":
             made["rows"] += 1  # the sample of the position is looked at again: it may have been cut
         made |= dict(zip(("time", "sequence", "epoch", "position", "reading"), (time, *others), strict=False))

@@ -60,7 +60,7 @@ WITH chosen AS MATERIALIZED (
 ), shaped AS MATERIALIZED (
     SELECT {", ".join(f"p.{name}" for name in _KEY)}, p.wanted, p.number, p.metrics, p.numbers, p.others, p.units,
         {_before(asked)} AS prefix, {_after(asked)} AS suffix,
-        {position(*(f"p.{name}" for name in _KEY))} AS key, {_skip(asked)} AS skip
+        {position("CAST(:mark AS text)", *(f"p.{name}" for name in _KEY))} AS key, {_skip(asked)} AS skip
     FROM weighed p JOIN devices d ON d.id = p.device
     WHERE p.before < {BUDGET_BYTES} AND (p.wanted OR p.number = :rows)
 ), names AS MATERIALIZED (

@@ -1,6 +1,7 @@
 """Positions of exports: keys of lines as people see them, checked when they come back.
 
-They need no signature: row security shows nothing of another organization, whatever a forged one says.
+They need no signature: row security shows nothing of another organization, whatever a forged one says. They begin with
+a mark of their organization, as other cursors have one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from contracts.failures import Refused
+from services.telemetry.queries.cursors import mark
 
 _PART = re.compile(r"[0-9a-f]{1,16}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,10 +20,12 @@ SAMPLE = (*ROW, _SMALLINT)  # and its position in the message
 READING = (*SAMPLE, _INT)  # and its place in the sample, from 1
 
 
-def parse(text: str, most: tuple[int, ...]) -> tuple[datetime, tuple[int, ...]]:
+def parse(text: str, organization: str, most: tuple[int, ...]) -> tuple[datetime, tuple[int, ...]]:
     """The time, and the integers behind it. Raises Refused("cursor.invalid")."""
-    parts = text.split(".")
+    whose, *parts = text.split(".")
     try:
+        if whose != mark(organization):
+            raise ValueError("of another organization")
         if len(parts) != 1 + len(most) or not all(_PART.fullmatch(part) for part in parts):
             raise ValueError("of another list")
         micros, *others = (int(part, 16) for part in parts)
