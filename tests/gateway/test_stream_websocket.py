@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from contracts.organizations import Principal
 from contracts.secrets_format import mint
 from deploy.local.nats import NatsServer
+from services.gateway.sessions import COOKIE, HEADER
 from tests.gateway.peers import ALPHA, KEYS, Peers, bearer
 from tests.gateway.sse import opened
 from tests.gateway.test_stream import ingest, publish_revocation
@@ -74,6 +75,31 @@ async def test_a_handshake_is_refused_with_the_same_problem(
     assert refused.value.response.status_code == status
     assert refused.value.response.body is not None
     assert json.loads(refused.value.response.body)["code"] == code
+
+
+@pytest.mark.parametrize(("own", "status"), [(True, 101), (False, 403)])
+async def test_a_consoles_session_opens_it_from_its_own_pages_alone(
+    gateway: Service, peers: Peers, own: bool, status: int
+) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url, headers={HEADER: "1"}) as client:
+        await client.post("/console/session", json={"key": KEYS.alpha})
+        cookie = f"{COOKIE}={client.cookies[COOKIE]}"
+    origin = gateway.url if own else "https://elsewhere.example"
+    opening = connect(
+        gateway.url.replace("http:", "ws:") + "/v1/stream",
+        additional_headers={"Cookie": cookie, "Origin": origin},
+    )
+    if own:
+        async with opening as websocket:
+            assert websocket.response is not None
+            assert websocket.response.status_code == status
+            assert (await next_of(websocket))["event"] == "open"
+        return
+    with pytest.raises(InvalidStatus) as refused:
+        await opening
+    assert refused.value.response.status_code == status
+    assert refused.value.response.body is not None
+    assert json.loads(refused.value.response.body)["code"] == "session.foreign"
 
 
 async def test_there_is_no_other_websocket(gateway: Service, peers: Peers) -> None:
