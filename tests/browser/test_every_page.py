@@ -30,6 +30,8 @@ PAGES = [
     ("/limits", "Limits and usage"),
     ("/integrations", "Integrations"),
     ("/integrations/new", "Connect a broker"),
+    ("/devices", "Devices"),
+    ("/live", "Live messages"),
 ]
 
 

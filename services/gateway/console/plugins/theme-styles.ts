@@ -21,14 +21,23 @@ export function themeStyles(): Plugin {
   };
 }
 
+/** The colours that pages name; Mantine's others would be a tenth of all styles. */
+const NAMED = new Set(["brand", "dark", "gray", "red", "yellow"]);
+
+function used(variables: Record<string, string>): Record<string, string> {
+  const unused = Object.keys(DEFAULT_THEME.colors).filter((colour) => !NAMED.has(colour));
+  const ofUnused = new RegExp(`^--mantine-color-(${unused.join("|")})-`);
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => !ofUnused.test(name)));
+}
+
 function css(): string {
   const merged = mergeMantineTheme(DEFAULT_THEME, theme);
   const defaults = defaultCssVariablesResolver(merged);
   const ours = cssVariables(merged);
   const variables = convertCssVariables({
-    variables: { ...defaults.variables, ...ours.variables },
-    light: { ...defaults.light, ...ours.light, "--mantine-color-scheme": "light" },
-    dark: { ...defaults.dark, ...ours.dark, "--mantine-color-scheme": "dark" },
+    variables: { ...used(defaults.variables), ...ours.variables },
+    light: { ...used(defaults.light), ...ours.light, "--mantine-color-scheme": "light" },
+    dark: { ...used(defaults.dark), ...ours.dark, "--mantine-color-scheme": "dark" },
   });
   const classes = Object.entries(merged.breakpoints).map(
     ([name, width]) =>

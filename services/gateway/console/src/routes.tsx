@@ -14,8 +14,12 @@ import { sessionQuery } from "./api/session";
 import type { ActivitySearch } from "./pages/activity/Activity";
 import type { AlertsTab } from "./pages/alerts/Alerts";
 import type { DeadLettersSearch } from "./pages/deadletters/DeadLetters";
+import type { Wanted } from "./pages/devices/queries";
 import { NotFound, PageFailed, PagePending } from "./shell/fallbacks";
 import { Shell } from "./shell/Shell";
+
+const oneOf = <T extends string>(known: readonly T[], value: unknown): T | undefined =>
+  known.find((each) => each === value);
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
 
@@ -151,6 +155,41 @@ const page = {
     path: "/integrations/$id",
     validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search.tab) }),
     component: lazyRouteComponent(() => import("./pages/integrations/Integration"), "Integration"),
+  }),
+  live: createRoute({
+    getParentRoute: () => signed,
+    path: "/live",
+    validateSearch: (search: Record<string, unknown>): { topic?: string; device?: string; tab?: string } => ({
+      topic: text(search.topic),
+      device: text(search.device),
+      tab: text(search.tab),
+    }),
+    component: lazyRouteComponent(() => import("./pages/live/Live"), "Live"),
+  }),
+  devices: createRoute({
+    getParentRoute: () => signed,
+    path: "/devices",
+    validateSearch: (search: Record<string, unknown>): Wanted => ({
+      q: text(search.q),
+      online: oneOf(["true", "false"], String(search.online)),
+      tag: text(search.tag),
+      sort: oneOf(["name", "-last_seen"], search.sort),
+    }),
+    component: lazyRouteComponent(() => import("./pages/devices/Devices"), "Devices"),
+  }),
+  device: createRoute({
+    getParentRoute: () => signed,
+    path: "/devices/$id",
+    validateSearch: (
+      search: Record<string, unknown>,
+    ): { tab?: string; range?: string; from?: string; to?: string; as?: string } => ({
+      tab: text(search.tab),
+      range: text(search.range),
+      from: text(search.from),
+      to: text(search.to),
+      as: text(search.as),
+    }),
+    component: lazyRouteComponent(() => import("./pages/devices/Device"), "Device"),
   }),
 };
 

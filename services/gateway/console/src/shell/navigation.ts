@@ -2,10 +2,12 @@ import {
   Activity,
   Cable,
   ChartNoAxesGantt,
+  Cpu,
   Gauge,
   KeyRound,
   KeySquare,
   MailWarning,
+  Radio,
   Siren,
   Webhook,
 } from "lucide-react";
@@ -32,6 +34,25 @@ export const NAVIGATION: Group[] = [
   {
     label: null,
     places: [{ to: "/", label: "Overview", icon: Gauge, scopes: [], words: "home connection host port" }],
+  },
+  {
+    label: "Data",
+    places: [
+      {
+        to: "/devices",
+        label: "Devices",
+        icon: Cpu,
+        scopes: ["read"],
+        words: "list tags online presence charts",
+      },
+      {
+        to: "/live",
+        label: "Live messages",
+        icon: Radio,
+        scopes: ["read"],
+        words: "tail stream topics tree payload hex cbor",
+      },
+    ],
   },
   {
     label: "Connect",

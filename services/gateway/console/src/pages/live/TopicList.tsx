@@ -1,0 +1,111 @@
+import { ActionIcon, Tooltip } from "@mantine/core";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { ChevronDown, ChevronRight, Filter, ListTree } from "lucide-react";
+import { useRef, useState } from "react";
+import { Empty } from "@/ui/Feedback";
+import { count } from "@/ui/format";
+import { Time } from "@/ui/Time";
+import css from "./Live.module.css";
+import { preview } from "./message";
+import type { Shown } from "./tail";
+import { LEVELS_MAX, type TopicTree } from "./topics";
+
+const LINE = 34;
+const OPEN_LEVELS_MAX = 40; // a small tree is open from the beginning
+
+interface TopicListProps {
+  tree: TopicTree;
+  /** Changes whenever the tree may have. */
+  shown: Shown;
+  only: (filter: string) => void;
+}
+
+/** What came by topic: how many, and the last of each. */
+export function TopicList({ tree, only }: TopicListProps) {
+  const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
+  const small = tree.levels <= OPEN_LEVELS_MAX;
+  const lines = tree.lines((path, depth) => turned.has(path) !== (small || depth === 0));
+  const scroller = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => LINE,
+    overscan: 10,
+  });
+  if (lines.length === 0) {
+    return (
+      <Empty icon={ListTree} title="No topics yet">
+        Each topic is listed here with its count and its last value, as soon as a message comes on it.
+      </Empty>
+    );
+  }
+  const turn = (path: string) =>
+    setTurned((before) => {
+      const next = new Set(before);
+      if (!next.delete(path)) next.add(path);
+      return next;
+    });
+  return (
+    <>
+      <div ref={scroller} className={css.scroller}>
+        <ul className={css.lines} style={{ height: virtual.getTotalSize() }}>
+          {virtual.getVirtualItems().map((item) => {
+            const line = lines[item.index];
+            if (!line) return null;
+            const { level } = line;
+            const isBranch = level.below.size > 0;
+            return (
+              <li
+                key={level.path}
+                className={css.place}
+                style={{ height: LINE, transform: `translateY(${item.start}px)` }}
+              >
+                <div className={css.branch} style={{ paddingLeft: 12 + Math.min(line.depth, 8) * 18 }}>
+                  {isBranch ? (
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      size="sm"
+                      aria-expanded={line.open}
+                      aria-label={`${line.open ? "Close" : "Open"} ${level.path}`}
+                      onClick={() => turn(level.path)}
+                    >
+                      {line.open ? <ChevronDown size={15} /> : <ChevronRight size={15} />}
+                    </ActionIcon>
+                  ) : (
+                    <span className={css.leaf} />
+                  )}
+                  <span className={css.levelName} title={level.path}>
+                    {line.name}
+                  </span>
+                  <span className={css.levelCount}>{count(level.count)}</span>
+                  <span className={css.lastValue}>{level.last ? preview(level.last) : ""}</span>
+                  <span className={css.lastTime}>
+                    <Time at={level.at} as="time" />
+                  </span>
+                  <Tooltip label="Only this">
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      size="sm"
+                      aria-label={`Only ${level.path}`}
+                      onClick={() => only(isBranch ? `${level.path}/#` : level.path)}
+                    >
+                      <Filter size={14} />
+                    </ActionIcon>
+                  </Tooltip>
+                </div>
+              </li>
+            );
+          })}
+        </ul>
+      </div>
+      {tree.leftOut > 0 && (
+        <p className={css.note}>
+          {count(tree.leftOut)} messages came on topics beyond the first {count(LEVELS_MAX)} levels: narrow
+          the topic filter to see them.
+        </p>
+      )}
+    </>
+  );
+}
