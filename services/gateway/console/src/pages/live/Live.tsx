@@ -1,4 +1,4 @@
-import { Button, NumberFormatter, Select, Tabs, Tooltip } from "@mantine/core";
+import { Button, Select, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Eraser, Pause, Play, Radio } from "lucide-react";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
@@ -11,6 +11,7 @@ import { PageButton } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
 import { SettlingInput } from "@/ui/SettlingInput";
 import { Status } from "@/ui/Status";
+import { Tip } from "@/ui/Tip";
 import { failed } from "@/ui/toasts";
 import css from "./Live.module.css";
 import { MessageList } from "./MessageList";
@@ -171,10 +172,7 @@ function Counts({ shown }: { shown: Shown }) {
         <strong>{count(shown.perSecond)}</strong> a second
       </span>
       <span>
-        <strong>
-          <NumberFormatter value={shown.total} thousandSeparator />
-        </strong>{" "}
-        came
+        <strong>{count(shown.total)}</strong> came
       </span>
       {shown.waiting > 0 && (
         <span>
@@ -182,12 +180,11 @@ function Counts({ shown }: { shown: Shown }) {
         </span>
       )}
       {shown.hidden > 0 && (
-        <Tooltip label="More than the list takes in a second, or they came while it was paused. The topics count them.">
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: its explanation must be reachable by keyboard */}
-          <span tabIndex={0} className={css.hidden}>
+        <Tip at="end" label="More than the list takes, or they came while it stood. The topics count them.">
+          <span className={css.hidden}>
             <strong>{count(shown.hidden)}</strong> not listed
           </span>
-        </Tooltip>
+        </Tip>
       )}
     </p>
   );

@@ -1,10 +1,11 @@
-import { ActionIcon, Tooltip } from "@mantine/core";
+import { ActionIcon } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ChevronDown, ChevronRight, Filter, ListTree } from "lucide-react";
 import { useRef, useState } from "react";
 import { Empty } from "@/ui/Feedback";
 import { count } from "@/ui/format";
 import { Time } from "@/ui/Time";
+import { Tip } from "@/ui/Tip";
 import css from "./Live.module.css";
 import { preview } from "./message";
 import type { Shown } from "./tail";
@@ -83,7 +84,7 @@ export function TopicList({ tree, only }: TopicListProps) {
                   <span className={css.lastTime}>
                     <Time at={level.at} as="time" />
                   </span>
-                  <Tooltip label="Only this">
+                  <Tip label="Only this" at="end">
                     <ActionIcon
                       variant="subtle"
                       color="gray"
@@ -93,7 +94,7 @@ export function TopicList({ tree, only }: TopicListProps) {
                     >
                       <Filter size={14} />
                     </ActionIcon>
-                  </Tooltip>
+                  </Tip>
                 </div>
               </li>
             );
