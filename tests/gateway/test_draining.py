@@ -93,7 +93,8 @@ class Reader:
 async def test_a_rollout_of_two_gateways_loses_no_request_and_no_event(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    pods = [run_service("gateway", provisioned_nats) for _ in range(2)]
+    # In threads: the peers live in this event loop, and nats-server gives up who does not answer its pings.
+    pods = [await asyncio.to_thread(run_service, "gateway", provisioned_nats) for _ in range(2)]
     balancer = Balancer(*pods)
     reader, senders = Reader(balancer), [Sender(balancer) for _ in range(SENDERS)]
 
