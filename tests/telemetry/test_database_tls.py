@@ -1,7 +1,7 @@
 """PGSSLMODE and PGSSLROOTCERT, as the manifests set them, hold for every way in which PostgreSQL is spoken to.
 
-The wheel's PostgreSQL has no TLS: here a listener shakes hands as PostgreSQL does (SSLRequest, `S`, TLS), and tells whether
-it was trusted with the first message behind it.
+The wheel's PostgreSQL has no TLS: here a listener shakes hands as PostgreSQL does (SSLRequest, `S`, TLS), and tells
+whether it was trusted with the first message behind it.
 """
 
 from __future__ import annotations
