@@ -66,6 +66,7 @@ async def test_it_resumes_behind_an_id(gateway: Service, alpha: httpx.AsyncClien
         ("", KEYS.alpha_publish, 403, "scope.missing"),
         ("", KEYS.unknown, 401, "key.invalid"),
     ],
+    ids=["an unknown kind", "a forged id", "without the scope", "an unknown key"],
 )
 async def test_a_handshake_is_refused_with_the_same_problem(
     gateway: Service, peers: Peers, query: str, key: str, status: int, code: str
