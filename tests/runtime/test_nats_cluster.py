@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from pydantic import SecretStr
 
 from contracts.streams import STREAMS
 from deploy.local.nats import DEVICES_MQTT_USER
-from deploy.local.ports import free_port
+from deploy.local.ports import LOOPBACK, free_port
 from runtime.bus import connect
 from runtime.jetstream import request
 from runtime.pull import Pull
@@ -124,6 +126,32 @@ async def test_a_server_of_another_authority_is_not_spoken_to(
     with pytest.raises((OSError, nats.errors.Error, asyncio.TimeoutError)):
         async with asyncio.timeout(3):
             await connect(settings, "gateway")
+
+
+async def test_a_renewed_certificate_is_taken_without_a_restart(cluster: NatsCluster) -> None:
+    server, tls = cluster.servers[0], cluster.files
+
+    def shown() -> str:
+        with (
+            socket.create_connection((LOOPBACK, server.ports.mqtt), timeout=10) as plain,
+            cluster.tls.wrap_socket(plain, server_hostname=LOOPBACK) as secured,
+        ):
+            return str(secured.getpeercert())
+
+    async with cluster.client("gateway") as client:
+        assert "test server" in shown()
+        before = tls.server.read_text(), tls.server_key.read_text()
+        try:
+            tls.server.write_bytes(tls.client.read_bytes())  # of the same authority, for the same names
+            tls.server_key.write_bytes(tls.client_key.read_bytes())
+            server.process.signal(signal.SIGHUP)  # as the reloader beside it does
+            await eventually(lambda: "test client" in shown())
+        finally:
+            tls.server.write_text(before[0])
+            tls.server_key.write_text(before[1])
+            server.process.signal(signal.SIGHUP)
+        await eventually(lambda: "test server" in shown())
+        assert client.stats["reconnects"] == 0
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(8, marks=[pytest.mark.faults, pytest.mark.slow])])

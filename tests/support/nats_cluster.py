@@ -24,7 +24,7 @@ class NatsCluster:
     """Servers `nats-0` to `nats-2` with the same keys."""
 
     def __init__(self, folder: Path) -> None:
-        files = make_certificates(folder / "tls")
+        files = self.files = make_certificates(folder / "tls")
         self.authority = files.authority
         routes = [free_port() for _ in range(SERVERS)]
         tls = ServerTls(str(files.server), str(files.server_key), str(files.authority))
