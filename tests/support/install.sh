@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker), RabbitMQ (a broker
-# that asks over HTTP), Chromium (pages), Prometheus and curl. Without root it only says what is missing: those tests are skipped.
+# that asks over HTTP), Chromium (pages), Prometheus, curl and libfaketime. Without root it only says what is missing: those tests are skipped.
 set -euo pipefail
 
 missing=()
@@ -8,6 +8,7 @@ command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosqu
 ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1 || missing+=(rabbitmq-server)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v promtool >/dev/null || missing+=(prometheus) # metrics, rules and dashboards
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime) # clocks that are off
 command -v curl >/dev/null || missing+=(curl) # README's tour
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
