@@ -15,10 +15,11 @@ from time import monotonic
 import httpx
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from pydantic import SecretStr
 
 from contracts.streams import STREAMS
-from deploy.local.nats import DEVICES_MQTT_USER
+from deploy.local.nats import DEVICES_MQTT_USER, NatsServer
 from deploy.local.ports import LOOPBACK, free_port
 from runtime.bus import connect
 from runtime.jetstream import request
@@ -211,3 +212,54 @@ async def _judged(cluster: NatsCluster, loads: dict[str, Load]) -> dict[str, Ver
             if not missing and not batch:
                 return {name: judge(load.ledger, rows[name]) for name, load in loads.items()}
             assert monotonic() - begun < 120, f"{missing} of what was acknowledged are not in the log"
+
+
+@pytest.mark.faults
+async def test_a_leader_that_hangs_is_gone_without_and_comes_back(
+    cluster: NatsCluster, tmp_path: Path
+) -> None:
+    load = _load(cluster, tmp_path, "hung", 0)
+    async with cluster.client("telemetry") as client:
+        load.start()
+        await eventually(lambda: len(load.ledger.acknowledged) > 200, timeout_s=60)
+        led = await eventually(lambda: cluster.leader(client, "MESSAGES"), timeout_s=60)
+        assert led is not None
+        await asyncio.to_thread(led.pause)
+        try:
+            others = [server for server in cluster.servers if server is not led]
+            await eventually(lambda: _led_by(cluster, client, others), timeout_s=60)
+            before = len(load.ledger.acknowledged)
+            await eventually(lambda: len(load.ledger.acknowledged) > before, timeout_s=60)
+        finally:
+            await asyncio.to_thread(led.resume)
+        await asyncio.sleep(3)
+    load.leave_off.set()
+    await asyncio.to_thread(load.join, 60)
+    assert await _judged(cluster, {"hung": load}) == {"hung": Verdict(0, 0, 0, 0)}
+
+
+async def _led_by(cluster: NatsCluster, client: Client, servers: list[NatsServer]) -> bool:
+    return await cluster.leader(client, "MESSAGES") in servers
+
+
+@pytest.mark.faults
+async def test_with_two_of_three_down_nothing_is_acknowledged_that_is_not_kept(
+    cluster: NatsCluster, tmp_path: Path
+) -> None:
+    load = _load(cluster, tmp_path, "alone", 0)
+    load.start()
+    await eventually(lambda: len(load.ledger.acknowledged) > 200, timeout_s=60)
+    for server in cluster.servers[1:]:
+        await asyncio.to_thread(server.kill)
+    await asyncio.sleep(3)
+    alone = len(load.ledger.acknowledged)
+    await asyncio.sleep(5)
+    assert len(load.ledger.acknowledged) == alone, "one of three cannot promise anything"
+    for server in cluster.servers[1:]:
+        await asyncio.to_thread(server.begin)
+    for server in cluster.servers[1:]:
+        await asyncio.to_thread(server.await_ready)
+    await eventually(lambda: len(load.ledger.acknowledged) > alone, timeout_s=90)
+    load.leave_off.set()
+    await asyncio.to_thread(load.join, 60)
+    assert await _judged(cluster, {"alone": load}) == {"alone": Verdict(0, 0, 0, 0)}
