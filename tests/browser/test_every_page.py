@@ -28,6 +28,7 @@ PAGES = [
     ("/webhooks", "Webhooks"),
     ("/api-keys", "API keys"),
     ("/limits", "Limits and usage"),
+    ("/redecode", "Redecode"),
     ("/integrations", "Integrations"),
     ("/integrations/new", "Connect a broker"),
     ("/devices", "Devices"),

@@ -139,6 +139,11 @@ const page = {
     path: "/webhooks/$id",
     component: lazyRouteComponent(() => import("./pages/webhooks/Webhook"), "Webhook"),
   }),
+  redecode: createRoute({
+    getParentRoute: () => signed,
+    path: "/redecode",
+    component: lazyRouteComponent(() => import("./pages/redecode/Redecode"), "Redecode"),
+  }),
   integrations: createRoute({
     getParentRoute: () => signed,
     path: "/integrations",

@@ -4,6 +4,7 @@ import {
   ChartNoAxesGantt,
   Cpu,
   Gauge,
+  History,
   KeyRound,
   KeySquare,
   MailWarning,
@@ -96,6 +97,13 @@ export const NAVIGATION: Group[] = [
         icon: MailWarning,
         scopes: ["read", "manage_integrations"],
         words: "unreadable decoder retry discard failed",
+      },
+      {
+        to: "/redecode",
+        label: "Redecode",
+        icon: History,
+        scopes: ["read", "manage_integrations"],
+        words: "history decoder again replay dry run diff",
       },
       {
         to: "/activity",

@@ -9,38 +9,28 @@ import css from "./Overview.module.css";
 
 const EVERY_MS = 3000;
 
-/** Four numbers that move. */
+/** Numbers that move, each with what to look at when it is wrong. */
 export function Tiles() {
-  const { organization } = useSession();
-  const limits = useQuery({
-    queryKey: ["limits"],
-    queryFn: () => ok(api.GET("/v1/limits")),
-    refetchInterval: EVERY_MS,
-  });
   const links = useLinks();
-  const dead = useQuery({
-    queryKey: ["dead-letters", "counts"],
-    queryFn: () => ok(api.GET("/v1/dead-letters/counts")),
-    refetchInterval: EVERY_MS * 3,
+  const hour = useHour();
+  const online = useOnline();
+  const alerts = useQuery({
+    queryKey: ["alerts", "open"],
+    queryFn: () => ok(api.GET("/v1/alerts", { params: { query: { state: "open", limit: 1000 } } })),
+    refetchInterval: EVERY_MS * 2,
   });
-  const current = (name: string) => limits.data?.items.find((each) => each.limit === name)?.current ?? null;
-  const hosted = current("messages_per_s");
-  const rate = hosted === null && !links.rate ? (limits.data ? 0 : null) : (hosted ?? 0) + links.rate;
-  const rates = useHistory(`${organization} rate`, limits.data && rate, limits.dataUpdatedAt);
-  const connections = limits.data ? (current("connections") ?? 0) : null;
-  const connected = useHistory(
-    `${organization} connections`,
-    limits.data && connections,
-    limits.dataUpdatedAt,
-  );
-  const waiting = dead.data?.items.reduce((sum, each) => sum + each.count, 0) ?? null;
+  const open = alerts.data?.items;
+  const worst = open?.find((each) => each.severity === "critical") ?? open?.[0];
   return (
     <div className={css.tiles}>
-      <Tile label="Messages" figure={rate === null ? "–" : short(rate)} unit="a second">
-        <Sparkline values={rates} />
+      <Tile label="Messages" figure={hour.rate === null ? "–" : short(hour.rate)} unit="a second">
+        <Sparkline values={hour.messages} />
       </Tile>
-      <Tile label="Connections" figure={connections === null ? "–" : count(connections)} unit="open">
-        <Sparkline values={connected} />
+      <Tile label="Devices online" figure={online.figure} unit="now">
+        <Sparkline values={online.history} />
+      </Tile>
+      <Tile label="Errors" figure={hour.total === null ? "–" : short(hour.total)} unit="in the last hour">
+        <Sparkline values={hour.errors} tone="bad" />
       </Tile>
       <Tile
         label="Brokers"
@@ -55,13 +45,70 @@ export function Tiles() {
         }
       />
       <Tile
-        label="Dead letters"
-        figure={waiting === null ? "–" : short(waiting)}
-        unit="waiting"
-        note={waiting ? "Messages that could not be decoded." : "Every message could be decoded."}
+        label="Open alerts"
+        figure={open ? count(open.length) : "–"}
+        unit=""
+        note={
+          worst ? (
+            <span className={css.badText}>{worst.summary}</span>
+          ) : (
+            "Nothing is wrong that a rule looks at."
+          )
+        }
       />
     </div>
   );
+}
+
+const MINUTES = 60;
+
+/** The last hour by the minute; the rate is of the last whole minute, or of what has come of this one. */
+function useHour() {
+  const query = useQuery({
+    queryKey: ["stats", "hour"],
+    queryFn: () =>
+      ok(
+        api.GET("/v1/stats", {
+          params: {
+            query: {
+              interval: "1m",
+              counter: ["messages", "errors", "dead_letters"],
+              from: new Date(Date.now() - MINUTES * 60_000).toISOString(),
+            },
+          },
+        }),
+      ),
+    refetchInterval: EVERY_MS,
+  });
+  const values = query.data?.items[0]?.values;
+  const of = (name: string): number[] => (values?.[name] as number[] | undefined) ?? [];
+  const messages = of("messages");
+  const dead = of("dead_letters");
+  const errors = of("errors").map((n, minute) => n + (dead[minute] ?? 0));
+  const seconds = Math.max(1, (Date.now() / 1000) % 60);
+  const now = messages.at(-1) ?? 0;
+  const rate = seconds < 20 ? (now + (messages.at(-2) ?? 0)) / (60 + seconds) : now / seconds;
+  return {
+    messages: messages.slice(-MINUTES),
+    errors: errors.slice(-MINUTES),
+    rate: query.data ? rate : null,
+    total: query.data ? errors.reduce((sum, n) => sum + n, 0) : null,
+  };
+}
+
+const SEEN_MOST = 1000;
+
+function useOnline() {
+  const { organization } = useSession();
+  const query = useQuery({
+    queryKey: ["devices", "online"],
+    queryFn: () => ok(api.GET("/v1/devices", { params: { query: { online: "true", limit: SEEN_MOST } } })),
+    refetchInterval: EVERY_MS * 2,
+  });
+  const found = query.data?.items.length;
+  const history = useHistory(`${organization} online`, found, query.dataUpdatedAt);
+  const more = query.data?.next_cursor ? "+" : "";
+  return { figure: found === undefined ? "–" : `${count(found)}${more}`, history };
 }
 
 interface TileProps {
