@@ -1,9 +1,9 @@
 import { useMediaQuery } from "@mantine/hooks";
+import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { memo, useEffect, useRef } from "react";
 import type { DeviceRow } from "@/api/schema";
 import { short } from "@/ui/format";
-import { PageLink } from "@/ui/links";
 import { Time } from "@/ui/Time";
 import css from "./Devices.module.css";
 import { Presence } from "./Presence";
@@ -51,13 +51,14 @@ export function DeviceLines({ rows, presence, onTag, more }: LinesProps) {
           {items.map((item) => {
             const row = rows[item.index] as DeviceRow;
             return (
-              <li
+              <Line
                 key={row.id}
-                className={css.line}
-                style={{ height: line, transform: `translateY(${item.start}px)` }}
-              >
-                <Cells row={row} online={presence.get(row.id) ?? row.online} onTag={onTag} />
-              </li>
+                row={row}
+                online={presence.get(row.id) ?? row.online}
+                start={item.start}
+                height={line}
+                onTag={onTag}
+              />
             );
           })}
         </ul>
@@ -66,20 +67,23 @@ export function DeviceLines({ rows, presence, onTag, more }: LinesProps) {
   );
 }
 
-interface CellsProps {
+interface LineProps {
   row: DeviceRow;
   online: boolean | null | undefined;
+  start: number;
+  height: number;
   onTag: (tag: string) => void;
 }
 
-function Cells({ row, online, onTag }: CellsProps) {
+/** Drawn once, however far the list is scrolled while it is in sight. */
+const Line = memo(function Line({ row, online, start, height, onTag }: LineProps) {
   const tags = row.tags ?? [];
   return (
-    <>
+    <li className={css.line} style={{ height, transform: `translateY(${start}px)` }}>
       <span className={css.name}>
-        <PageLink to="/devices/$id" params={{ id: row.id }} fw={550} size="sm" className="ellipsis">
+        <Link to="/devices/$id" params={{ id: row.id }} className={`${css.link} ellipsis`}>
           {row.name ?? row.id}
-        </PageLink>
+        </Link>
         {row.name && <span className={`${css.id} ellipsis`}>{row.id}</span>}
       </span>
       <span>
@@ -97,6 +101,6 @@ function Cells({ row, online, onTag }: CellsProps) {
       <span className={css.when}>
         <Time at={row.last_seen} as="ago" />
       </span>
-    </>
+    </li>
   );
-}
+});

@@ -73,7 +73,7 @@ export function Live() {
           <Select
             label="List at most"
             className={css.cap}
-            data={CAPS.map((each) => ({ value: String(each), label: each ? `${each} a second` : "All" }))}
+            data={CAPS.map((each) => ({ value: String(each), label: each ? `${each} / s` : "All" }))}
             value={String(cap)}
             onChange={(value) => setCap(Number(value))}
           />

@@ -61,23 +61,25 @@ export function TopicList({ tree, only }: TopicListProps) {
                 className={css.place}
                 style={{ height: LINE, transform: `translateY(${item.start}px)` }}
               >
-                <div className={css.branch} style={{ paddingLeft: 12 + Math.min(line.depth, 8) * 18 }}>
-                  {isBranch ? (
-                    <ActionIcon
-                      variant="subtle"
-                      color="gray"
-                      size="sm"
-                      aria-expanded={line.open}
-                      aria-label={`${line.open ? "Close" : "Open"} ${level.path}`}
-                      onClick={() => turn(level.path)}
-                    >
-                      {line.open ? <ChevronDown size={15} /> : <ChevronRight size={15} />}
-                    </ActionIcon>
-                  ) : (
-                    <span className={css.leaf} />
-                  )}
-                  <span className={css.levelName} title={level.path}>
-                    {line.name}
+                <div className={css.branch}>
+                  <span className={css.level} style={{ paddingLeft: Math.min(line.depth, 8) * 18 }}>
+                    {isBranch ? (
+                      <ActionIcon
+                        variant="subtle"
+                        color="gray"
+                        size="sm"
+                        aria-expanded={line.open}
+                        aria-label={`${line.open ? "Close" : "Open"} ${level.path}`}
+                        onClick={() => turn(level.path)}
+                      >
+                        {line.open ? <ChevronDown size={15} /> : <ChevronRight size={15} />}
+                      </ActionIcon>
+                    ) : (
+                      <span className={css.leaf} />
+                    )}
+                    <span className={css.levelName} title={level.path}>
+                      {line.name}
+                    </span>
                   </span>
                   <span className={css.levelCount}>{count(level.count)}</span>
                   <span className={css.lastValue}>{level.last ? preview(level.last) : ""}</span>
