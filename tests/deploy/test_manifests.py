@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.k8s import certificates, check, nats_conf, render, secrets
-from deploy.k8s.manifests import Manifests, Object
+from deploy.k8s.manifests import Manifests, Object, decoded
 from deploy.k8s.rules import network, pods, references, schemas, settings
 from deploy.k8s.rules.network import Edge
 from deploy.local.nats import binary
@@ -290,6 +290,16 @@ def test_secrets_are_new_at_each_call_and_fit_the_servers_configuration() -> Non
     assert shared == {(name, "username") for name in secrets.ROLES}
     for variable in first["nats-users"]:
         assert f"${variable}" in nats_conf.text()
+
+
+def test_secrets_are_what_kubernetes_takes() -> None:
+    content = secrets.make() | certificates.make()
+    held = Manifests(secrets.manifests(content, "hybridmq"))
+    assert list(schemas.built_in(held)) == []
+    assert {item["metadata"]["name"]: decoded(item) for item in held.objects} == content
+    types = {item["metadata"]["name"]: item["type"] for item in held.objects}
+    assert types["database-owner"] == "kubernetes.io/basic-auth"
+    assert types["nats-tls"] == "kubernetes.io/tls"
 
 
 def test_nats_server_takes_its_configuration_with_the_variables_of_an_installation(tmp_path: Path) -> None:
