@@ -80,7 +80,8 @@ export const SNIPPETS: Snippet[] = [
           : " \\\n  --capath /etc/ssl/certs"
         : "";
       return `${fetchCa(one, secure, "#")}mosquitto_pub -h ${at.host} -p ${at.port}${tls} \\
-  -u '${one.username}' -P '${one.password}' -i '${one.clientId}' \\
+  -i '${one.clientId}' -u '${one.username}' \\
+  -P '${one.password}' \\
   -q 1 -t '${one.topic}' -m '${MESSAGE}'
 `;
     },
