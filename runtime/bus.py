@@ -26,6 +26,15 @@ _log = log(part="bus")
 CONNECT_PATIENCE_S = 60.0
 
 
+async def heard(client: Client, timeout_s: float = 10.0) -> None:
+    """Returns when the server has heard all that was subscribed before. Raises nats.errors.Error, TimeoutError.
+
+    nats-py writes the PING of a flush ahead of what is still pending: only a second one comes behind it.
+    """
+    for _ in range(2):
+        await client.flush(timeout=timeout_s)  # type: ignore[arg-type]
+
+
 @dataclass
 class Bus:
     """`client` for JetStream and plain NATS, `broker` for commands and queries (FastStream)."""
@@ -42,7 +51,7 @@ class Bus:
     async def start(self) -> None:
         """From now on what was subscribed through `broker` is served: the server has heard of it."""
         await self.broker.start()
-        await self.client.flush()
+        await heard(self.client)
 
     @property
     def connected(self) -> bool:

@@ -13,7 +13,7 @@ import uvloop
 
 from runtime import health as health_module
 from runtime import observe
-from runtime.bus import Bus, connect
+from runtime.bus import Bus, connect, heard
 from runtime.health import Health
 from runtime.settings import ServiceSettings
 
@@ -58,7 +58,7 @@ class Service:
         log = observe.log()
         # Calls are answered from here on: what is subscribed has reached the server, or will when it is back.
         with suppress(nats.errors.Error, TimeoutError):
-            await self.bus.client.flush(timeout=FLUSH_S)
+            await heard(self.bus.client, FLUSH_S)
         self._started = True
         log.info("running")
         done, _ = await asyncio.wait([*ends, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
