@@ -125,8 +125,10 @@ async def test_no_organization_hears_of_anothers_activity_and_alerts(
     after = str(event.id)
     async with opened(beta, after=after, kind=["activity", "alerts", "presence"]) as stream:
         await happened(telemetry, "link.down", BETA)
-        (event,) = await stream.take(1)
-    assert event.data["kind"] == "link.down"
+        heard = [event.data.get("kind") for event in await stream.take(1)]
+        while heard[-1] != "link.down":  # its own alert, where ours was said before that was read
+            heard += [event.data.get("kind") for event in await stream.take(1)]
+    assert "link.up" not in heard
 
 
 async def test_several_logs_are_resumed_together(alpha: httpx.AsyncClient, telemetry: NatsClient) -> None:

@@ -257,10 +257,12 @@ async def test_activity_by_kind_status_and_time(here: World) -> None:
         "reason": "link.down",
         "duration_ms": 1.5,
         "details": {},
+        "direction": "out",
+        "trace_id": None,
     }
     rest = await here.ask(LIST_ACTIVITY, ListActivity(organization=org, cursor=page.next_cursor))
     assert [row.details for row in rest.items] == [{"client": "c", "bytes": 7}]
-    assert await found(kind="device.connected") == ["device.connected"]
+    assert await found(kind=("device.connected",)) == ["device.connected"]
     assert await found(status="failed") == ["link.down"]
     assert await found(integration_id="int_1") == ["link.down"]
     assert await found(integration_id="int_2") == []
