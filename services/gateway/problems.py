@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, InternalServerException, ValidationException
+from litestar.params import QueryParameter
 from opentelemetry import trace
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
@@ -130,9 +131,20 @@ def _field_error(item: Any) -> FieldError:
     return FieldError(field=item.get("key", ""), detail=item["message"])
 
 
+def _as_asked(request: Request[Any, Any, Any], error: ValidationException) -> Failure:
+    """Parameters by the names that callers use: `state`, where the handler's own name for it is another one."""
+    held = request.route_handler.parsed_fn_signature.parameters
+    found = error.extra if isinstance(error.extra, list) else []
+    for item in found:
+        field = held.get(item.get("key", ""))
+        if field is not None and isinstance(field.kwarg_definition, QueryParameter):
+            item["key"] = field.kwarg_definition.name or item["key"]
+    return as_failure(error)
+
+
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Litestar's handler of every exception."""
-    failure = as_failure(error)
+    failure = _as_asked(request, error) if isinstance(error, ValidationException) else as_failure(error)
     if failure.code == "internal":
         mark_failed(trace.get_current_span(), repr(error))
         _log.error("a request failed", route=request.scope.get("path_template"), exc_info=error)

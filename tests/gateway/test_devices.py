@@ -57,6 +57,7 @@ async def test_hidden_devices_are_left_out_where_nobody_asks(http: httpx.AsyncCl
         ("q=" + "x" * 65, "q"),
         ("last_seen_from=yesterday", "last_seen_from"),
         ("last_seen_to=2026-11-21", "last_seen_to"),
+        ("last_seen_from=2026-11-22T18:00:00Z&last_seen_to=2026-11-21T18:00:00Z", "last_seen_from"),
         ("q=a&q=b", "q"),
     ],
 )

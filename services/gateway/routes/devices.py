@@ -144,14 +144,17 @@ async def list_devices(
     ):
         if value not in allowed:
             raise Invalid([FieldError(field=field, detail=f"it is one of {', '.join(allowed)}")])
+    since, until = moment("last_seen_from", seen_from), moment("last_seen_to", seen_to)
+    if since is not None and until is not None and since >= until:
+        raise Invalid([FieldError(field="last_seen_from", detail="it must lie before `last_seen_to`")])
     query = ListDevices(
         organization=caller.organization,
         q=q,
         online=None if online is None else ONLINE[online],
         tag=_tags(tag),
         integration_id=integration_id,
-        seen_from=moment("last_seen_from", seen_from),
-        seen_to=moment("last_seen_to", seen_to),
+        seen_from=since,
+        seen_to=until,
         hidden=HIDDEN[hidden],
         sort=cast("DeviceSort", sort),
         limit=limit,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import delete, get, patch, post
 from litestar.params import JSONBody
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from contracts.activity_kinds import KINDS
 from contracts.calls import Page
 from contracts.failures import Unavailable
 from contracts.organizations import List, Name
@@ -22,6 +25,7 @@ from contracts.webhooks import (
     DELETE_WEBHOOK,
     GET_WEBHOOK,
     LIST_WEBHOOKS,
+    MESSAGE,
     PAUSE_WEBHOOK,
     RESUME_WEBHOOK,
     ROTATE_WEBHOOK,
@@ -42,6 +46,20 @@ from services.gateway.state import Backend
 from services.gateway.webhook_urls import check_url
 
 
+def _known(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Each means something that happens: who misspells a kind would wait for calls that never come."""
+    for pattern in patterns:
+        below = pattern.removesuffix("*")
+        if pattern in ("*", MESSAGE) or pattern in KINDS:
+            continue
+        if below == pattern or not any(kind.startswith(below) for kind in KINDS):
+            raise ValueError(f"there is no kind `{pattern}`; docs/guides/activity.md has all of them")
+    return patterns
+
+
+KnownEvents = Annotated[Events, AfterValidator(_known)]
+
+
 class NewWebhook(Body):
     """`events`: kinds of activity (`link.down`), of alerts (`alert.*`), `message`; `*` is all but messages.
 
@@ -51,7 +69,7 @@ class NewWebhook(Body):
 
     name: Name
     url: Url
-    events: Events
+    events: KnownEvents
     integration_id: IntegrationId | None = None
     topic_filters: TopicFilters = ()
     device_ids: Devices = ()
@@ -64,7 +82,7 @@ class WebhookChange(Body):
 
     name: Name | None = None
     url: Url | None = None
-    events: Events | None = None
+    events: KnownEvents | None = None
     integration_id: IntegrationId | None = None
     topic_filters: TopicFilters | None = None
     device_ids: Devices | None = None
