@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,13 +128,14 @@ def test_a_devices_values_move_and_its_charts_can_be_looked_at_closer(
     page.get_by_text("Table", exact=True).click()
     table = page.get_by_role("region", name="Averages over time")
     expect(table.get_by_role("columnheader", name="temperature")).to_be_visible()
-    expect(table).to_contain_text("77.5")
+    average = r"77\.5|48\.75"  # where the boiler's last reading, 20, is in the same half minute
+    expect(table).to_contain_text(re.compile(average))
     with page.expect_download() as downloaded:
         page.get_by_role("button", name="CSV").click()
     downloaded.value.save_as(tmp_path / "boiler.csv")
     head, *lines = (tmp_path / "boiler.csv").read_text().splitlines()
     assert head == 'timestamp,"pressure","temperature"'
-    assert any(line.endswith(",77.5") for line in lines)
+    assert any(re.search(f",({average})$", line) for line in lines)
     assert any(line.endswith(",,") for line in lines), "a gap is an empty cell"
 
 

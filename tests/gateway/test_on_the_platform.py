@@ -92,7 +92,10 @@ async def test_a_revoked_key_is_refused_by_the_next_request_and_its_stream_ends(
         assert_problem(await client.post("/v1/credentials", json={}), "scope.missing")
         async with opened(client) as stream:
             assert (await tenant.delete(f"/v1/api-keys/{key['id']}")).status_code == 204
-            assert await stream.next(timeout_s=2) is None
+            end = await stream.next()
+            assert end is not None
+            assert (end.event, end.data["reason"]) == ("end", "key")
+            assert await stream.next() is None
         assert_problem(await client.get("/v1/devices"), "key.invalid")
 
 

@@ -290,7 +290,7 @@ async def test_devices_messages_and_activity(alpha: httpx.AsyncClient, peers: Pe
     assert (await alpha.get("/v1/devices/d1")).json()["online"] is True
     await alpha.get("/v1/activity", params={"kind": "device.connected", "status": "ok"})
     asked = peers.last(telemetry.ListActivity)
-    assert (asked.kind, asked.status) == ("device.connected", "ok")
+    assert (asked.kind, asked.status) == (("device.connected",), "ok")
 
 
 async def test_the_idempotency_key_reaches_the_service_scoped(

@@ -419,7 +419,7 @@ async def test_a_token_is_bound_by_its_organizations_limits(
     token = signed(RSA, _fresh(live_issuer, sub="limited", scope="publish"))
     async with httpx.AsyncClient(base_url=trusting.url, timeout=20, headers=bearer(token)) as http:
         answer = await http.post("/v1/ingest", json={"topic": "devices/d/t", "payload": "x" * 20})
-    assert_problem(answer, "limit.reached")
+    assert_problem(answer, "payload.too_large")
     assert answer.json()["limit"] == "payload_bytes"
 
 
