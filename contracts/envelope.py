@@ -46,6 +46,7 @@ class Recorded:
     subject: str
     sequence: int  # in the stream; 0 before it is appended
     command_id: str | None = None
+    traceparent: str | None = None  # of what brought it about
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def decode(
             subject=subject,
             sequence=sequence,
             command_id=headers.get(COMMAND),
+            traceparent=headers.get(TRACEPARENT),
         )
     except (ValidationError, KeyError, ValueError) as error:
         raise Unprocessable("event.unreadable", f"{kind} at {subject}#{sequence}: {error}") from error

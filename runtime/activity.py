@@ -85,9 +85,10 @@ class ActivityLog:
         *,
         id: str | None = None,
         at: datetime | None = None,
+        trace: str | None = None,
     ) -> None:
-        """Is stored soon, in this order."""
-        if not self._write(organization, event, actor, id, at):
+        """Is stored soon, in this order. `trace`: the traceparent it belongs to, else the current one."""
+        if not self._write(organization, event, actor, id, at, trace):
             self._left_out[organization] = self._left_out.get(organization, 0) + 1
 
     async def run(self) -> None:
@@ -120,9 +121,17 @@ class ActivityLog:
                     del self._left_out[organization]
 
     def _write(
-        self, organization: str, event: ActivityRecorded, actor: str, id: str | None, at: datetime | None
+        self,
+        organization: str,
+        event: ActivityRecorded,
+        actor: str,
+        id: str | None,
+        at: datetime | None,
+        trace: str | None = None,
     ) -> bool:
         subject, headers, data = _encoded(self._bus, organization, event, actor, id, at)
+        if trace is not None:
+            headers[envelope.TRACEPARENT] = trace
         try:
             self._writer.submit(subject, header_lines(headers), data, self._stored)
         except Unavailable:

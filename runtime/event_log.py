@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import nats.errors
@@ -17,7 +17,7 @@ from contracts.envelope import Cause, Event, Recorded
 from contracts.failures import Refused, Unavailable
 from runtime import jetstream
 from runtime.jetstream import WRONG_LAST_SEQUENCE, ApiError
-from runtime.observe import with_trace
+from runtime.observe import traceparent, with_trace
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_LAST_SUBJECT = (
@@ -72,7 +72,8 @@ class EventLog:
         time. A lost acknowledgement is retried: the same event is never in the log twice.
         """
         recorded = [
-            Recorded(a.event, str(uuid7()), now, cause.actor, a.subject, 0, cause.command_id) for a in appends
+            Recorded(a.event, str(uuid7()), now, cause.actor, a.subject, 0, cause.command_id, traceparent())
+            for a in appends
         ]
         encoded = [
             envelope.encode(a.event, id=r.id, time=now, cause=cause)
@@ -102,10 +103,7 @@ class EventLog:
                     raise
                 await asyncio.sleep(0.2)
         first = last - len(recorded) + 1
-        return [
-            Recorded(r.event, r.id, r.time, r.actor, r.subject, first + i, r.command_id)
-            for i, r in enumerate(recorded)
-        ]
+        return [replace(r, sequence=first + i) for i, r in enumerate(recorded)]
 
     async def _send(self, appends: Sequence[Append], encoded: list[tuple[dict[str, str], bytes]]) -> int:
         """The sequence of the last event stored."""

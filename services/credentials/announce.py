@@ -48,7 +48,14 @@ class Announcer:
         """A listener of the directory."""
         if datetime.now(UTC) - recorded.time < RECENT:
             event = announcement(entity, recorded.event)
-            self._activity.note(entity.organization, event, recorded.actor, id=recorded.id, at=recorded.time)
+            self._activity.note(
+                entity.organization,
+                event,
+                recorded.actor,
+                id=recorded.id,
+                at=recorded.time,
+                trace=recorded.traceparent,
+            )
 
 
 def announcement(entity: Entity, event: Event) -> ActivityRecorded:  # noqa: C901 — a case for each

@@ -115,6 +115,17 @@ def test_a_command_is_one_trace_through_gateway_and_credentials(traced: Tenant, 
     eventually_now(lambda: {"gateway", "credentials"} <= collector.services(trace))
 
 
+def test_activity_names_the_trace_of_the_call_that_changed_the_registry(traced: Tenant) -> None:
+    trace = "8" * 31 + "a"
+    issued = traced.post("/credentials", {}, traceparent=traceparent(trace))
+
+    def traces() -> list[str]:
+        items = traced.get("/activity", kind="credential.issued")["items"]
+        return [item["trace_id"] for item in items if item["subject"] == f"credential:{issued['id']}"]
+
+    eventually_now(lambda: traces() == [trace])
+
+
 def test_an_ingest_call_is_one_trace_to_the_write_in_postgres(traced: Tenant, collector: Collector) -> None:
     trace = "2" * 31 + "a"
     body = {"topic": "devices/t1/telemetry", "payload": {"a": 1}}
