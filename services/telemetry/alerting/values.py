@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -97,7 +98,7 @@ def rate(
         "change": change,
         "limit": condition.change,
     }
-    summary = f"{name} of {row.device} changed by {said(change)} in {condition.per_s} s"
+    summary = f"{name} of {row.device} {_went(evidence, condition)}"
     return Seen(bad, time, received, summary, evidence)
 
 
@@ -107,8 +108,13 @@ def words(rule: Rule, key: Key, state: State) -> str:
     if isinstance(condition, Threshold):
         return f"{condition.metric} of {key.target} is {said(seen.get('value'))}{_broken(condition)}"
     assert isinstance(condition, RateOfChange)
-    changed = f"changed by {said(seen.get('change'))} in {condition.per_s} s"
-    return f"{condition.metric} of {key.target} {changed}, for {condition.for_s} s"
+    return f"{condition.metric} of {key.target} {_went(seen, condition)}, for {condition.for_s} s"
+
+
+def _went(evidence: Mapping[str, Any], condition: RateOfChange) -> str:
+    """The rate is of these two values, however near they are to each other."""
+    before, now, change = (said(evidence.get(name)) for name in ("value_before", "value", "change"))
+    return f"went from {before} to {now}, a rate of {change} in {condition.per_s} s"
 
 
 def said(value: Any) -> str:
