@@ -78,6 +78,7 @@ PLATFORM_USERS: dict[str, Permissions] = {
             "command.credentials.*",
             "query.credentials.*",
             "secret.credentials.*",
+            "notice.credentials.*",
             "$SYS.REQ.USER.AUTH",
         ),
     ),
@@ -109,6 +110,8 @@ PLATFORM_USERS: dict[str, Permissions] = {
         ),
         subscribe=("query.telemetry.*", "command.telemetry.*"),
     ),
+    # Beside each server of a cluster: reads its log, and says what it forbade devices.
+    "brokerlog": Permissions(publish=("notice.credentials.violations",), subscribe=("_INBOX.brokerlog.>",)),
     "provision": Permissions(
         publish=(
             "$JS.API.INFO",

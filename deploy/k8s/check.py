@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from deploy.k8s import dashboards, nats_conf
 from deploy.k8s.manifests import Manifests
 from deploy.k8s.render import OVERLAYS, render
-from deploy.k8s.rules import network, pods, references, schemas, settings
+from deploy.k8s.rules import cluster, network, outside, pods, references, schemas, settings
 
 Rule = Callable[[Manifests], Iterator[str]]
 RULES: tuple[Rule, ...] = (
@@ -20,16 +20,27 @@ RULES: tuple[Rule, ...] = (
     pods.bounded,
     pods.probed,
     pods.tagged,
+    pods.released,
     pods.spread,
     pods.ended,
     references.selectors,
+    references.scaled,
     references.ports,
     references.names,
+    references.stored,
     settings.known,
     settings.valid,
     settings.listening,
     network.denied,
     network.exact,
+    network.public,
+    outside.routed,
+    outside.listened,
+    outside.reached,
+    outside.certified,
+    cluster.copied,
+    cluster.sized,
+    cluster.told,
 )
 
 

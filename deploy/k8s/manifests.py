@@ -10,6 +10,7 @@ from typing import Any
 Object = dict[str, Any]
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 NAME = "app.kubernetes.io/name"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,17 @@ class Workload:
     def containers(self) -> list[Container]:
         first = [Container(spec, first=True) for spec in self.pod.get("initContainers", [])]
         return [*first, *(Container(spec) for spec in self.pod["containers"])]
+
+    @property
+    def main(self) -> Container:
+        """The one that the workload is named after: the first that lasts."""
+        return Container(self.pod["containers"][0])
+
+    @property
+    def at_home(self) -> set[str]:
+        """Names that lead a pod of it to itself."""
+        aliases = [each for each in self.pod.get("hostAliases", []) if each["ip"] == LOOPBACK]
+        return {name for alias in aliases for name in alias["hostnames"]}
 
 
 class Manifests:

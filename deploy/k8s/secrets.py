@@ -81,6 +81,7 @@ def _made(once: Secrets) -> Content:
         "hybridmq-relay": {"tls-ticket-key": ticket},
         "hybridmq-provision": {**seed("provision"), **devices},
         "hybridmq-migrate": {"database-owner-url": url("database-owner")},
+        "hybridmq-brokerlog": seed("brokerlog"),
         "hybridmq-mosquitto": {"admin-password": random.token_hex(24)},
         "nats-users": {
             **{variable(account, user): public_key(held) for (account, user), held in seeds.items()},

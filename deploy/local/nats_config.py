@@ -63,10 +63,13 @@ class NatsConfig:
     host: str = LOOPBACK
     max_payload: int = 1024 * 1024
     pid_file: str | None = None
+    log_file: str | None = None
+    """In place of standard error; at `LOG_SIZE` a new one is begun, and one old one stays."""
     lame_duck: tuple[str, str] = ("10s", "30s")
     """How long a server that is asked to go (SIGUSR2) waits, and over what time it sends its clients away."""
 
 
+LOG_SIZE = "32MB"
 # By these subjects and no others the server keeps MESSAGES' durable consumer on DEVICES' $MQTT_msgs.
 SOURCING_API = (
     "CONSUMER.CREATE.$MQTT_msgs",  # of a consumer without a filter
@@ -172,7 +175,12 @@ def _process(config: NatsConfig) -> str:
     if config.pid_file is None:
         return ""
     before, over = config.lame_duck
-    return (
+    log = (
+        f"log_file: {json.dumps(config.log_file)}\nlogfile_size_limit: {LOG_SIZE}\nlogfile_max_num: 2\n"
+        if config.log_file
+        else ""
+    )
+    return log + (
         f"pid_file: {json.dumps(config.pid_file)}\n"
         f'lame_duck_grace_period: "{before}"\nlame_duck_duration: "{over}"\n'
     )

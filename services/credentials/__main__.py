@@ -8,6 +8,7 @@ import gc
 from contracts import connections as connections_calls
 from contracts import key_rotation
 from contracts.streams import IDEMPOTENCY_BUCKET, REGISTRY, SECRETS_BUCKET
+from contracts.violations import NOTE_VIOLATIONS
 from runtime import rpc
 from runtime.activity import ActivityLog
 from runtime.bus import connect_client
@@ -216,8 +217,10 @@ async def open_hosted(
     gate = Gate(service.bus)
     service.health.add("hosted broker", lambda: None if gate.open else "its source is not attached")
     refusals = Refusals(activity)
+    violations = Violations(directory, refusals)
+    rpc.serve(service.bus.broker, NOTE_VIOLATIONS, violations.take, queue=NAME)
     if settings.broker_log is not None:
-        service.task(Violations(settings.broker_log, directory, refusals).run(), "violations")
+        service.task(violations.read(settings.broker_log), "violations")
     relayed = Relayed(key_bytes(settings.tls_ticket_key) if settings.tls_ticket_key else None)
     signer = Signer(settings.callout_issuer_seed.get_secret_value())
     leavings = await leavings_at(service, settings, directory, last_use)

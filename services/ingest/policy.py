@@ -30,7 +30,7 @@ PRIVATE = networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/
 """What ALLOW_PRIVATE_ADDRESSES allows: one's own networks, and this machine."""
 
 # Addresses that `is_global` lets through (it differs between Python's versions) and that lead to us, or nowhere.
-_ALSO_FORBIDDEN = networks(
+ALSO_FORBIDDEN = networks(
     "192.0.0.0/24",  # IETF protocol assignments
     "192.88.99.0/24",  # 6to4 relays
     "64:ff9b::/96",  # NAT64: any IPv4 address in other clothes
@@ -84,7 +84,7 @@ def not_public(address: Address) -> str | None:
         return "the unspecified address"
     if not address.is_global or (address.version == 6 and address not in _UNICAST):
         return "a private or reserved address"
-    if _within(address, _ALSO_FORBIDDEN):
+    if _within(address, ALSO_FORBIDDEN):
         return "an address that may lead to a private network"
     return None
 

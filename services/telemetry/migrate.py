@@ -11,6 +11,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -30,7 +32,7 @@ class MigrateSettings(FileSettings):
 
 
 async def migrate(url: str) -> None:
-    """Up to the newest revision; two at a time wait for each other."""
+    """Up to the newest revision; two at a time wait for each other. What a newer version made stays as it is."""
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
@@ -46,6 +48,11 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
+    held = MigrationContext.configure(connection).get_current_revision()
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    if held is not None and held not in known:  # gone back to this version: it runs on the newer schema
+        _log.warning("the schema is of a newer version, and stays", revision=held)
+        return
     command.upgrade(config, "head")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.k8s import certificates, check, nats_conf, render, secrets
 from deploy.k8s.manifests import Manifests, Object, decoded
-from deploy.k8s.rules import network, pods, references, schemas, settings
+from deploy.k8s.rules import cluster, network, outside, pods, references, schemas, settings
 from deploy.k8s.rules.network import Edge
 from deploy.local.nats import binary
 
@@ -54,6 +54,15 @@ def told(manifests: Manifests, service: str) -> dict[str, str]:
     )
     data: dict[str, str] = found["data"]
     return data
+
+
+def job(manifests: Manifests, program: str) -> Object:
+    return next(item for item in manifests.of("Job") if item["metadata"]["name"].startswith(program))
+
+
+def ports_of(manifests: Manifests, policy: str, direction: str = "egress") -> list[Object]:
+    ports: list[Object] = spec(manifests, "NetworkPolicy", policy)[direction][0]["ports"]
+    return ports
 
 
 def without(manifests: Manifests, kind: str, name: str) -> str:
@@ -120,6 +129,16 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
         lambda m: pod(m)["volumes"][0].update(emptyDir={}),
         "no size limit",
     ),
+    "a probe at a path that is not there": (
+        pods.probed,
+        lambda m: container(m)["readinessProbe"]["httpGet"].update(path="/ready"),
+        "asks /ready, not /readyz",
+    ),
+    "ended for what is missing elsewhere": (
+        pods.probed,
+        lambda m: container(m, "ingest")["livenessProbe"]["httpGet"].update(path="/readyz"),
+        "livenessProbe asks /readyz",
+    ),
     "no readiness": (pods.probed, lambda m: container(m).pop("readinessProbe"), "no readinessProbe"),
     "a probe at a port that is closed": (
         pods.probed,
@@ -132,6 +151,37 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
         "without a version",
     ),
     "any image": (pods.tagged, lambda m: container(m).update(image="a.b:5000/c"), "without a version"),
+    "a database of any version": (
+        pods.tagged,
+        lambda m: spec(m, "Cluster", "database").update(imageName="ghcr.io/cloudnative-pg/postgresql:latest"),
+        "Cluster database",
+    ),
+    "a Job of the version before": (
+        pods.released,
+        lambda m: job(m, "migrate")["metadata"].update(name="migrate-0.0.9"),
+        "not named after version 0.1.0",
+    ),
+    "a Job that is named after a digest": (
+        pods.released,
+        lambda m: [
+            job(m, "migrate")["metadata"]["labels"].update({pods.VERSION: "a" * 64}),
+            job(m, "migrate")["metadata"].update(name="migrate-" + "a" * 64),
+            container(m, job(m, "migrate-")["metadata"]["name"], "Job").update(
+                image="a/b@sha256:" + "a" * 64
+            ),
+        ],
+        "not as a Job may be named",
+    ),
+    "an image of another version than its label": (
+        pods.released,
+        lambda m: container(m).update(image="a.b/hybridmq:0.2.0"),
+        "image of version 0.2.0, labelled 0.1.0",
+    ),
+    "drains that wait for ever": (
+        pods.spread,
+        lambda m: spec(m, "PodDisruptionBudget", "nats").update(maxUnavailable=0),
+        "drains wait for ever",
+    ),
     "all on one node": (pods.spread, lambda m: pod(m).pop("topologySpreadConstraints"), "on one node"),
     "all drained at once": (
         pods.spread,
@@ -153,6 +203,41 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
         references.selectors,
         lambda m: spec(m, "HorizontalPodAutoscaler", "gateway")["scaleTargetRef"].update(name="gatewy"),
         "gatewy",
+    ),
+    "two autoscalers": (
+        references.scaled,
+        lambda m: m.objects.append(
+            {
+                "kind": "HorizontalPodAutoscaler",
+                "metadata": {"name": "ingest"},
+                "spec": {"scaleTargetRef": {"name": "ingest"}, "maxReplicas": 3},
+            }
+        ),
+        "Deployment ingest: 2 autoscalers",
+    ),
+    "replicas that an apply would set back": (
+        references.scaled,
+        lambda m: spec(m, "Deployment", "gateway").update(replicas=3),
+        "says its replicas",
+    ),
+    "down to none": (
+        references.scaled,
+        lambda m: spec(m, "ScaledObject", "telemetry").pop("minReplicaCount"),
+        "from 0 to 6 replicas",
+    ),
+    "an entry of the store under another name": (
+        references.stored,
+        lambda m: spec(m, "ExternalSecret", "nats-users")["dataFrom"][0]["extract"].update(
+            key="hybridmq/nats"
+        ),
+        "takes the entry nats for",
+    ),
+    "a role's password that nobody makes": (
+        references.names,
+        lambda m: spec(m, "Cluster", "database")["managed"]["roles"][0]["passwordSecret"].update(
+            name="writer"
+        ),
+        "Cluster database: nobody makes the Secret writer",
     ),
     "a Service's port that is closed": (
         references.ports,
@@ -246,6 +331,103 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
         network.exact,
         lambda m: told(m, "ingest").update(HOSTED_MQTT_URL="mqtts://nats:9001"),
         "ingest → nats:9001 is needed",
+    ),
+    "NATS by UDP": (
+        network.exact,
+        lambda m: ports_of(m, "telemetry")[0].update(protocol="UDP"),
+        "telemetry → nats:4222 is needed",
+    ),
+    "names by UDP alone": (
+        network.exact,
+        lambda m: ports_of(m, "default-deny").pop(),
+        "→ namespace kube-system:53 is needed",
+    ),
+    "a direction that its policy does not speak of": (
+        network.exact,
+        lambda m: spec(m, "NetworkPolicy", "migrate").update(policyTypes=["Ingress"]),
+        "migrate → database:5432 is needed",
+    ),
+    "one port of tenants' brokers": (
+        network.exact,
+        lambda m: spec(m, "NetworkPolicy", "ingest")["egress"][1]["ports"][0].pop("endPort"),
+        "ingest → the internet:1-65535 is needed",
+    ),
+    "a private network": (
+        network.public,
+        lambda m: spec(m, "NetworkPolicy", "ingest")["egress"][1]["to"][0]["ipBlock"]["except"].remove(
+            "10.0.0.0/8"
+        ),
+        "ingest may connect to 10.0.0.0/8",
+    ),
+    "where a cloud hands out credentials": (
+        network.public,
+        lambda m: spec(m, "NetworkPolicy", "ingest")["egress"][1]["to"][0]["ipBlock"].pop("except"),
+        "ingest may connect to 169.254.169.254/32",
+    ),
+    "a path that leads nowhere": (
+        outside.routed,
+        lambda m: spec(m, "HTTPRoute", "gateway")["rules"][0]["matches"].pop(0),
+        "/v1/telemetry leads nowhere",
+    ),
+    "metrics for everybody": (
+        outside.routed,
+        lambda m: spec(m, "HTTPRoute", "gateway")["rules"][0]["matches"][0]["path"].update(value="/"),
+        "for the cluster alone",
+    ),
+    "a route of no listener": (
+        outside.listened,
+        lambda m: spec(m, "TLSRoute", "wss")["parentRefs"][0].update(sectionName="ws"),
+        "no listener hybridmq/ws",
+    ),
+    "another name than the listener's": (
+        outside.listened,
+        lambda m: spec(m, "HTTPRoute", "gateway").update(hostnames=["example.com"]),
+        "does not take example.com",
+    ),
+    "an address that nobody listens at": (
+        outside.reached,
+        lambda m: told(m, "gateway").update(PUBLIC_MQTTS_URL="mqtts://mqtt.example.com:8884"),
+        "no route for mqtt.example.com:8884",
+    ),
+    "a certificate of another name": (
+        outside.reached,
+        lambda m: spec(m, "Certificate", "relay").update(dnsNames=["devices.example.com"]),
+        "no Certificate is of mqtt.example.com",
+    ),
+    "a certificate without the name that services call": (
+        outside.certified,
+        lambda m: spec(m, "Certificate", "nats")["dnsNames"].remove("nats"),
+        "NATS_URL names nats",
+    ),
+    "streams of one copy": (
+        cluster.copied,
+        lambda m: told(m, "provision").update(STREAM_REPLICAS="1"),
+        "STREAM_REPLICAS is 1, of 3 servers",
+    ),
+    "one server": (
+        cluster.copied,
+        lambda m: spec(m, "StatefulSet", "nats").update(replicas=1),
+        "1 servers",
+    ),
+    "a store that is larger than its disk": (
+        cluster.sized,
+        lambda m: told(m, "nats").update(MAX_FILE_STORE="200GB"),
+        "does not fit into its volume",
+    ),
+    "streams that are larger than their store": (
+        cluster.sized,
+        lambda m: told(m, "provision").update(STORAGE_BYTES="185000000000"),
+        "does not fit into MAX_FILE_STORE",
+    ),
+    "memory that is killed before it is collected": (
+        cluster.sized,
+        lambda m: container(m, "nats", "StatefulSet")["resources"]["limits"].update(memory="6Gi"),
+        "GOMEMLIMIT",
+    ),
+    "a key that nobody tells the server": (
+        cluster.told,
+        lambda m: container(m, "nats", "StatefulSet")["envFrom"].pop(),
+        "nobody tells it CALLOUT_ISSUER",
     ),
 }
 

@@ -42,6 +42,13 @@ RARE = {
 """Counters that begin with their first event, which this test does not bring about; others' tests do."""
 
 
+def scaled_by() -> list[str]:
+    """What KEDA asks Prometheus."""
+    scaled = [yaml.safe_load(file.read_text()) for file in (FOLDER / "components/keda").glob("[!k]*.yaml")]
+    triggers = [trigger["metadata"] for each in scaled for trigger in each["spec"]["triggers"]]
+    return [held["query"] for held in triggers if "query" in held]
+
+
 class Prometheus:
     """Debian's, with the platform's rules."""
 
@@ -126,6 +133,7 @@ def test_every_metric_of_alerts_and_dashboards_is_told(
         for query in [
             *(rule["expr"] for group in RULES["groups"] for rule in group["rules"]),
             *(query for dashboard in dashboards.ALL for query in dashboard.expressions()),
+            *scaled_by(),
         ]
         for name in METRIC.findall(query)
     }
@@ -168,6 +176,8 @@ def test_prometheus_evaluates_every_rule_and_every_line_of_a_dashboard(prometheu
         ]
     )
     assert {rule["name"]: rule["health"] for rule in groups if rule["health"] != "ok"} == {}
+    for query in scaled_by():
+        assert len(prometheus.ask("query", query=query)["result"]) == 1, "KEDA takes one number"
     for dashboard in dashboards.ALL:
         for query in dashboard.expressions():
             prometheus.ask(

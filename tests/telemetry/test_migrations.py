@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from deploy.local import environment
@@ -34,6 +36,29 @@ def test_two_migrations_at_once_lead_to_one_schema(empty_database: DatabaseUrls)
     ]
     said = [process.communicate(timeout=120)[0].decode() for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], said
+
+
+def test_the_version_before_leaves_a_newer_schema_as_it_is(empty_database: DatabaseUrls) -> None:
+    """Who goes back applies the older version's Job again."""
+    command = [sys.executable, "-m", "services.telemetry.migrate"]
+    env = {**os.environ, **environment.migrate(empty_database)}
+    subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
+    asyncio.run(_become(empty_database, "9999_of_tomorrow"))
+    again = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+    assert b"newer version" in again.stdout
+    assert asyncio.run(_become(empty_database, "9999_of_tomorrow")) == "9999_of_tomorrow"
+
+
+async def _become(database: DatabaseUrls, revision: str) -> str:
+    """What a newer version would have left; answers what was there."""
+    connection = await asyncpg.connect(database.owner.replace("+asyncpg", ""))
+    try:
+        held = await connection.fetchval("SELECT version_num FROM public.alembic_version")
+        await connection.execute("UPDATE public.alembic_version SET version_num = $1", revision)
+    finally:
+        await connection.close()
+    return str(held)
 
 
 @pytest.mark.parametrize("revision", REVISIONS, ids=lambda path: path.stem)

@@ -7,6 +7,7 @@ what no manifest says stands here as data.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from deploy.k8s import secrets
 from deploy.k8s.manifests import NAME, Container, Manifests, Object, Workload, selects
 from deploy.k8s.nats_conf import CLUSTER_PORT
 from deploy.k8s.rules.references import example, file_of
+from services.ingest.policy import ALSO_FORBIDDEN, METADATA, PRIVATE, AnyNetwork
 
 PORTS = {
     "nats": 4222,
@@ -35,18 +37,18 @@ MONITORING = "namespace monitoring"
 
 
 class Edge(NamedTuple):
-    """Who speaks to whom, at which port of the latter's pods."""
+    """Who speaks to whom, at which port of the latter's pods; a text for other than one port of TCP."""
 
     source: str
     target: str
-    port: int
+    port: int | str
 
     def __str__(self) -> str:
         return f"{self.source} → {self.target}:{self.port}"
 
 
-OUTGOING = {Edge("ingest", INTERNET, 1)}
-"""Tenants' brokers are at any port (1 to 65535)."""
+OUTGOING = {Edge("ingest", INTERNET, "1-65535")}
+"""Tenants' brokers are at any port."""
 _OPERATOR = "namespace cnpg-system"
 OF_THE_OPERATOR = {
     Edge(DATABASE, DATABASE, 5432),
@@ -68,10 +70,10 @@ def exact(manifests: Manifests) -> Iterator[str]:
         allowed = _allowed(manifests, pods, direction)
         wanted = {edge for edge in needed if edge[at] in pods}
         if direction == "egress":
-            wanted |= {Edge(name, DNS, 53) for name in pods}
-        for edge in sorted(wanted - allowed):
+            wanted |= {Edge(name, DNS, port) for name in pods for port in (53, "53/UDP")}
+        for edge in sorted(wanted - allowed, key=str):
             yield f"NetworkPolicies: {edge} is needed, and {direction} does not allow it"
-        for edge in sorted(allowed - wanted):
+        for edge in sorted(allowed - wanted, key=str):
             yield f"NetworkPolicies: {edge} is allowed by {direction}, and nobody needs it"
 
 
@@ -84,6 +86,33 @@ def denied(manifests: Manifests) -> Iterator[str]:
                 for policy in manifests.of("NetworkPolicy")
             ):
                 yield f"{name}: no policy of kind {kind}: everything is allowed"
+
+
+def public(manifests: Manifests) -> Iterator[str]:
+    """Tenants choose where ingest connects: to no address that its own policy calls ours or nobody's (SSRF)."""
+    labels = _pods(manifests).get("ingest", {})
+    for policy in manifests.of("NetworkPolicy"):
+        if not labels or not selects(policy["spec"]["podSelector"], labels):
+            continue
+        for rule in policy["spec"].get("egress", []):
+            for block in (peer["ipBlock"] for peer in rule.get("to", []) if "ipBlock" in peer):
+                for held in _open_to(block):
+                    yield f"NetworkPolicy {policy['metadata']['name']}: ingest may connect to {held}"
+
+
+def _open_to(block: Object) -> Iterator[str]:
+    whole = ip_network(block["cidr"])
+    left_out = [ip_network(text) for text in block.get("except", [])]
+    for held in (*METADATA, *PRIVATE, *ALSO_FORBIDDEN):
+        if held.version == whole.version and held.overlaps(whole) and not _within(held, left_out):
+            yield str(held)
+
+
+def _within(held: AnyNetwork, others: list[AnyNetwork]) -> bool:
+    return any(
+        held.version == other.version and held.prefixlen >= other.prefixlen and held.overlaps(other)
+        for other in others
+    )
 
 
 def expected(manifests: Manifests) -> set[Edge]:
@@ -121,6 +150,8 @@ def _told(manifests: Manifests, workload: Workload) -> Iterator[Edge]:
             elif name.endswith(("_URL", "_ENDPOINT")):
                 for address in value.split(","):
                     url = urlsplit(address)
+                    if url.hostname in workload.at_home:
+                        continue  # no policy speaks of what stays in a pod
                     port = url.port or PORTS[url.scheme]
                     yield Edge(_name(workload), *_behind(manifests, url.hostname or "", port))
 
@@ -171,6 +202,8 @@ def _allowed(manifests: Manifests, pods: dict[str, dict[str, str]], direction: s
     far = "to" if direction == "egress" else "from"
     edges = set()
     for policy in manifests.of("NetworkPolicy"):
+        if direction.capitalize() not in policy["spec"]["policyTypes"]:
+            continue  # what such a policy says of it counts for nothing
         near = [name for name, labels in pods.items() if selects(policy["spec"]["podSelector"], labels)]
         for rule in policy["spec"].get(direction, []):
             others = {other for peer in rule.get(far, [{}]) for other in _peers(peer, pods)}
@@ -179,8 +212,15 @@ def _allowed(manifests: Manifests, pods: dict[str, dict[str, str]], direction: s
                 for here in near:
                     for there in others:
                         pair = (here, there) if direction == "egress" else (there, here)
-                        edges.add(Edge(*pair, port["port"]))
+                        edges.add(Edge(*pair, _port(port)))
     return edges
+
+
+def _port(said: Object) -> int | str:
+    port, protocol = said["port"], said.get("protocol", "TCP")
+    if "endPort" in said:
+        port = f"{port}-{said['endPort']}"
+    return port if protocol == "TCP" else f"{port}/{protocol}"
 
 
 def _peers(peer: Object, pods: dict[str, dict[str, str]]) -> Iterator[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from deploy.k8s.manifests import Container, Manifests, Workload, selects
 
 MARGIN_S = 10
+VERSION = "app.kubernetes.io/version"
+NAME_OF_A_JOB = re.compile(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+"""Its pods carry the name as a label, so it is shorter than other names."""
 VOLUMES = {
     "configMap",
     "secret",
@@ -17,6 +21,9 @@ VOLUMES = {
     "ephemeral",
     "csi",
 }
+
+PATHS = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+"""What `runtime.health` answers: whether the process lives, and whether it can do its work."""
 
 
 def _each(manifests: Manifests) -> Iterator[tuple[Workload, Container, str]]:
@@ -74,7 +81,10 @@ def bounded(manifests: Manifests) -> Iterator[str]:
 
 
 def probed(manifests: Manifests) -> Iterator[str]:
-    """Whatever serves is asked whether it lives and whether it is ready, with time to start."""
+    """Whatever serves is asked whether it lives and whether it is ready, with time to start.
+
+    Nobody is ended for what is missing elsewhere: an outage of NATS would restart all services at once.
+    """
     for workload, container, where in _each(manifests):
         if not workload.lasts or container.first or not container.ports:
             continue
@@ -85,16 +95,44 @@ def probed(manifests: Manifests) -> Iterator[str]:
                 asked["port"] not in container.ports and asked["port"] not in container.ports.values()
             ):
                 yield f"{where}: {probe} asks port {asked['port']}, which it does not open"
+            elif asked and container.module and asked["path"] != PATHS[probe]:
+                yield f"{where}: {probe} asks {asked['path']}, not {PATHS[probe]}"
 
 
 def tagged(manifests: Manifests) -> Iterator[str]:
     """An image is one certain image."""
     for _, container, where in _each(manifests):
-        name, _, tag = str(container.spec["image"]).rpartition("/")[2].partition(":")
-        if "@sha256:" in container.spec["image"]:
+        if not pinned(container.spec["image"]):
+            yield f"{where}: image {container.spec['image']} without a version"
+    for cluster in manifests.of("Cluster"):
+        if not pinned(cluster["spec"]["imageName"]):
+            yield f"Cluster {cluster['metadata']['name']}: image {cluster['spec']['imageName']} without a version"
+
+
+def pinned(image: str) -> bool:
+    """Whether it is the same one tomorrow."""
+    _, _, tag = image.rpartition("/")[2].partition(":")
+    return "@sha256:" in image or tag not in ("", "latest")
+
+
+def released(manifests: Manifests) -> Iterator[str]:
+    """What is ours is of one version, which the Jobs are named after: a Job cannot be changed, only followed.
+
+    A broker's helpers keep theirs: brokers are not started anew for a release.
+    """
+    for workload, container, where in _each(manifests):
+        if container.module is None or workload.kind == "StatefulSet":
             continue
-        if not tag or tag == "latest":
-            yield f"{where}: image {name} without a version"
+        version = workload.object["metadata"].get("labels", {}).get(VERSION)
+        tag = str(container.spec["image"]).rpartition("/")[2].partition(":")[2]
+        if version is None:
+            yield f"{where}: no label {VERSION}"
+        elif "@sha256:" not in container.spec["image"] and tag != version:
+            yield f"{where}: image of version {tag}, labelled {version}"
+        elif not workload.lasts and (
+            not workload.name.endswith(f"-{version}") or not NAME_OF_A_JOB.fullmatch(workload.name)
+        ):
+            yield f"{where}: is not named after version {version}, or not as a Job may be named"
 
 
 def spread(manifests: Manifests) -> Iterator[str]:
@@ -118,6 +156,8 @@ def spread(manifests: Manifests) -> Iterator[str]:
         ]
         if len(budgets) != 1:
             yield f"{where}: {len(budgets)} PodDisruptionBudgets"
+        elif budgets[0]["spec"].get("maxUnavailable") != 1:
+            yield f"{where}: its PodDisruptionBudget does not let exactly one go: drains wait for ever, or take many"
 
 
 def ended(manifests: Manifests) -> Iterator[str]:

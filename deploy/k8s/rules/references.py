@@ -9,6 +9,9 @@ from typing import Any
 from deploy.k8s import certificates, secrets
 from deploy.k8s.manifests import Container, Manifests, Workload, selects
 
+OPERATORS_OWN = "backup-credentials"
+"""The one Secret that nobody can make for them."""
+
 
 @cache
 def example() -> secrets.Content:
@@ -41,6 +44,34 @@ def selectors(manifests: Manifests) -> Iterator[str]:
         target = item["spec"]["scaleTargetRef"]
         if manifests.find(target.get("kind", "Deployment"), target["name"]) is None:
             yield f"{item['kind']} {item['metadata']['name']}: scales {target['name']}, which is not there"
+
+
+def scaled(manifests: Manifests) -> Iterator[str]:
+    """Each Deployment's replicas are said by one alone: else an apply takes away what load has added."""
+    for workload in manifests.workloads:
+        if workload.kind != "Deployment":
+            continue
+        scalers = [
+            item
+            for item in manifests.of("HorizontalPodAutoscaler", "ScaledObject")
+            if item["spec"]["scaleTargetRef"]["name"] == workload.name
+        ]
+        where = f"Deployment {workload.name}"
+        if len(scalers) != 1:
+            yield f"{where}: {len(scalers)} autoscalers"
+        if scalers and "replicas" in workload.object["spec"]:
+            yield f"{where}: says its replicas, which {scalers[0]['kind']} {workload.name} decides"
+        for item in scalers:
+            least, most = _bounds(item)
+            if not 0 < least <= most:
+                yield f"{item['kind']} {item['metadata']['name']}: from {least} to {most} replicas"
+
+
+def _bounds(scaler: dict[str, Any]) -> tuple[int, int]:
+    spec = scaler["spec"]
+    if scaler["kind"] == "ScaledObject":  # which would go down to none where nothing is said
+        return spec.get("minReplicaCount", 0), spec.get("maxReplicaCount", 100)
+    return spec.get("minReplicas", 1), spec["maxReplicas"]
 
 
 def ports(manifests: Manifests) -> Iterator[str]:
@@ -78,6 +109,39 @@ def names(manifests: Manifests) -> Iterator[str]:
                 yield f"{where}: nobody makes the Secret {name}"
             elif missing := [key for key in keys if key not in held[name]]:
                 yield f"{where}: the Secret {name} has no {', '.join(missing)}"
+    for where, name, keys in _asked_by_operators(manifests):
+        if name not in held:
+            yield f"{where}: nobody makes the Secret {name}"
+        elif missing := [key for key in keys if held[name] and key not in held[name]]:
+            yield f"{where}: the Secret {name} has no {', '.join(missing)}"
+
+
+def _asked_by_operators(manifests: Manifests) -> Iterator[tuple[str, str, list[str]]]:
+    login = ["username", "password"]
+    for cluster in manifests.of("Cluster"):
+        where = f"Cluster {cluster['metadata']['name']}"
+        yield where, cluster["spec"]["bootstrap"]["initdb"]["secret"]["name"], login
+        for role in cluster["spec"]["managed"]["roles"]:
+            yield where, role["passwordSecret"]["name"], login
+    for store in manifests.of("ObjectStore"):
+        for asked in store["spec"]["configuration"]["s3Credentials"].values():
+            yield f"ObjectStore {store['metadata']['name']}", asked["name"], [asked["key"]]
+    for issuer in manifests.of("Issuer"):
+        if "ca" in issuer["spec"]:
+            yield f"Issuer {issuer['metadata']['name']}", issuer["spec"]["ca"]["secretName"], ["tls.key"]
+
+
+def stored(manifests: Manifests) -> Iterator[str]:
+    """An entry of the store has the name of its Secret, by which `deploy.k8s.secrets` prints it."""
+    stores = {item["metadata"]["name"] for item in manifests.of("SecretStore")}
+    known = {*example(), OPERATORS_OWN}
+    for item in manifests.of("ExternalSecret"):
+        where, spec = f"ExternalSecret {item['metadata']['name']}", item["spec"]
+        if spec["secretStoreRef"]["name"] not in stores:
+            yield f"{where}: no SecretStore {spec['secretStoreRef']['name']}"
+        entry = spec["dataFrom"][0]["extract"]["key"].rpartition("/")[2]
+        if not item["metadata"]["name"] == spec["target"]["name"] == entry or entry not in known:
+            yield f"{where}: takes the entry {entry} for the Secret {spec['target']['name']}"
 
 
 def made(manifests: Manifests) -> dict[str, set[str]]:
@@ -86,6 +150,7 @@ def made(manifests: Manifests) -> dict[str, set[str]]:
     external = {item["spec"]["target"]["name"] for item in manifests.of("ExternalSecret")}
     asks = bool(external)
     found = {name: keys for name, keys in by_hand.items() if not asks or name in external}
+    found |= {name: set[str]() for name in external - by_hand.keys()}  # its keys are the installation's own
     for certificate in manifests.of("Certificate"):
         found[certificate["spec"]["secretName"]] = {"tls.crt", "tls.key", "ca.crt"}
     for cluster in manifests.of("Cluster"):

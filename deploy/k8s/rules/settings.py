@@ -13,6 +13,7 @@ from deploy.k8s.manifests import Container, Manifests, Workload
 from deploy.k8s.nats_conf import CLUSTER_PORT, PORTS
 from deploy.k8s.rules.references import example, file_of, made
 from runtime.provision import ProvisionSettings
+from services.credentials.broker_log import BrokerLogSettings
 from services.credentials.mosquitto.settings import MosquittoSettings, RestoreSettings
 from services.credentials.settings import CredentialsSettings
 from services.gateway.settings import GatewaySettings
@@ -29,6 +30,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "services.relay": RelaySettings,
     "services.telemetry.migrate": MigrateSettings,
     "services.credentials.mosquitto": RestoreSettings,
+    "services.credentials.broker_log": BrokerLogSettings,
     "runtime.provision": ProvisionSettings,
 }
 LISTENS = {
@@ -132,5 +134,5 @@ def listening(manifests: Manifests) -> Iterator[str]:
     for workload in manifests.workloads:
         if workload.name == "nats":
             opened = {PORTS.client, PORTS.mqtt, PORTS.websocket, PORTS.monitor, CLUSTER_PORT}
-            if opened != set(workload.containers[0].ports.values()):
+            if opened != set(workload.main.ports.values()):
                 yield f"StatefulSet nats: declares other ports than nats.conf opens: {sorted(opened)}"
