@@ -49,7 +49,7 @@ DEVICES = 100  # of each organization
 TICK_S = 0.005
 DRAIN_S = 3.0
 _SENT_NS = re.compile(rb'\\"t\\":(\d+)')
-_ID = re.compile(rb"^id: (\d+)$", re.MULTILINE)
+_ID = re.compile(rb"^id: (\d+)\nevent: ", re.MULTILINE)  # alone it says where the stream begins: no event
 
 
 @dataclass(frozen=True)

@@ -149,34 +149,12 @@ RESOLVE_ALERT = Call("command.telemetry.resolve-alert", ResolveAlert, Alert)
 # what an alert is, as its events say; pure
 def step_of(recorded: Recorded) -> AlertStep | None:
     """None for what is no event of an alert."""
-    match recorded.event:
-        case AlertOpened() as event:
-            return AlertStep(
-                at=recorded.time,
-                event="opened",
-                actor=recorded.actor,
-                summary=event.summary,
-                evidence=event.evidence,
-            )
-        case AlertAcknowledged() as event:
-            return AlertStep(
-                at=recorded.time,
-                event="acknowledged",
-                actor=recorded.actor,
-                summary=event.summary,
-                note=event.note,
-            )
-        case AlertResolved() as event:
-            return AlertStep(
-                at=recorded.time,
-                event="resolved",
-                actor=recorded.actor,
-                summary=event.summary,
-                reason=event.reason,
-                note=event.note,
-                evidence=event.evidence,
-            )
-    return None
+    if not isinstance(recorded.event, AlertEvent):
+        return None
+    said = recorded.event.model_dump(include=set(AlertStep.model_fields))
+    return AlertStep(
+        at=recorded.time, event=recorded.event.type.removeprefix("alert."), actor=recorded.actor, **said
+    )
 
 
 def fold(id: str, events: Iterable[Recorded]) -> Alert | None:

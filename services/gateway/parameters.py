@@ -16,6 +16,7 @@ from litestar.typing import FieldDefinition
 from contracts.failures import Refused
 from contracts.organizations import Principal
 from contracts.telemetry import NAMES_MAX
+from services.gateway import signatures
 from services.gateway.access import template
 from services.gateway.problems import FieldError, Invalid
 
@@ -97,7 +98,7 @@ def query_names(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     """A handler's query parameters by the names that callers use."""
     return {
         field.kwarg_definition.name or name: field
-        for name, field in handler.parsed_fn_signature.parameters.items()
+        for name, field in signatures.fields(handler).items()
         if isinstance(field.kwarg_definition, QueryParameter)
     }
 

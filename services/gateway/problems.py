@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import log, mark_failed
+from services.gateway import signatures
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -133,7 +134,7 @@ def _field_error(item: Any) -> FieldError:
 
 def _as_asked(request: Request[Any, Any, Any], error: ValidationException) -> Failure:
     """Parameters by the names that callers use: `state`, where the handler's own name for it is another one."""
-    held = request.route_handler.parsed_fn_signature.parameters
+    held = signatures.fields(request.route_handler)
     found = error.extra if isinstance(error.extra, list) else []
     for item in found:
         field = held.get(item.get("key", ""))

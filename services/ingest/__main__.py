@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from contracts.connection_test import TEST_CONNECTION
 from contracts.links import GET_STATUS
@@ -34,6 +35,7 @@ from services.ingest.connection_tests import ConnectionTests
 from services.ingest.drops import Drops
 from services.ingest.hosted import HostedQos0
 from services.ingest.hosted_mosquitto import HOSTED_LINK, hosted_link
+from services.ingest.keeper import Keeper
 from services.ingest.manager import Manager
 from services.ingest.network import Network
 from services.ingest.ownership import Ownership
@@ -45,9 +47,10 @@ from services.ingest.routing import Routing
 from services.ingest.settings import Settings
 from services.ingest.webhooks.answers import WebhookAnswers
 from services.ingest.webhooks.http import Client
-from services.ingest.webhooks.manager import WebhookManager
 from services.ingest.webhooks.parts import Parts, Rules
 from services.ingest.webhooks.schedule import parsed
+from services.ingest.webhooks.wanted import Wanted, evolve
+from services.ingest.webhooks.worker import Worker
 
 NAME = "ingest"
 
@@ -137,10 +140,12 @@ def serve_webhooks(
     )
     client = Client(network, settings.webhook_timeout_s, settings.webhook_ca_file)
     parts = Parts(service.bus, client, activity, rules)
-    manager = WebhookManager(parts, ownership, routing)
-    service.task(manager.run(), "webhooks")
-    service.health.add("webhooks", lambda: None if manager.ready else "the registry is being read")
-    answers = WebhookAnswers(parts, manager)
+    webhooks = Keeper[Wanted, Worker](
+        service.bus.client, ownership, routing, kind="webhook", evolve=evolve, make=partial(Worker, parts)
+    )
+    service.task(webhooks.run(), "webhooks")
+    service.health.add("webhooks", lambda: None if webhooks.ready else "the registry is being read")
+    answers = WebhookAnswers(parts, webhooks)
     broker = service.bus.broker
     rpc.serve(broker, CHECK_WEBHOOK_URL, answers.check, queue=NAME)
     rpc.serve(broker, GET_WEBHOOK_STATE, answers.state, queue=NAME)

@@ -10,18 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client
-from pydantic import ValidationError
 
-from contracts import subjects, upcasts
+from contracts import subjects
 from contracts.decoders.choice import SETTLES_NS, Choice, Choices
-from contracts.failures import Failure, Unavailable
+from contracts.envelope import Recorded
 from contracts.integrations import DecoderChoice
 from contracts.limits import OrganizationLimitsChanged
 from contracts.retention import OrganizationRetentionChanged, Retention
 from contracts.streams import PAYLOAD_BYTES_MAX
-from runtime.jetstream import ApiError
+from runtime import registry
 from runtime.observe import log
-from runtime.pull import Entry, Pull
+from runtime.pull import Entry
 from services.telemetry.alerting.rules import Rules
 from services.telemetry.decoding import Choose, Read
 from services.telemetry.described import Described
@@ -39,7 +38,6 @@ _KINDS: tuple[subjects.EntityKind, ...] = (
     "device",
     "alert-rule",
 )
-QUIET_S = 0.5  # nothing for as long: there is nothing more
 PATIENCE_S = 3.0  # an event and a message of the same moment come by two ways
 
 
@@ -113,61 +111,39 @@ class Directory:
             self._given_up |= unknown
 
     async def run(self) -> None:
-        pull = Pull(
-            self._client,
-            "REGISTRY",
-            start=1,
-            filters=[subjects.registry_of_kind(kind) for kind in _KINDS],
-            name="telemetry-registry",
-        )
-        while True:
-            try:
-                entries = await pull.next_batch(1000, timeout_s=None if self.complete.is_set() else QUIET_S)
-            except (Unavailable, ApiError) as error:
-                _log.warning("the registry cannot be read", error=str(error))
-                await asyncio.sleep(1)
-                continue
-            for entry in entries:
-                self._apply(entry)
-            if not entries or entries[-1].pending == 0:
-                self.complete.set()
-            self._changed.set()
+        await registry.follow(self._client, "telemetry-registry", _KINDS, self._apply, self._settled)
 
-    def _apply(self, entry: Entry) -> None:
-        try:
-            recorded = upcasts.decode(
-                entry.headers, entry.data, subject=entry.subject, sequence=entry.sequence
-            )
-            entity = subjects.entity(entry.subject)
-            if recorded is not None and isinstance(recorded.event, OrganizationLimitsChanged):
-                wanted = recorded.event.limits.payload_bytes or PAYLOAD_BYTES_MAX
-                limits = self._limits.setdefault(entity.organization, _PayloadLimits([], []))
-                limits.times.append(entry.time_ns)
-                limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
-                return
-            if recorded is not None and isinstance(recorded.event, OrganizationRetentionChanged):
-                self.retentions[entity.organization] = recorded.event.retention
-                if self.on_retention is not None:
-                    self.on_retention()
-                return
-            if recorded is None or self.described.apply(entity.organization, recorded.event):
-                return
-            if self.erased.apply(entity.organization, recorded.event, entry.time_ns) and self.on_erasure:
-                self.on_erasure()  # and its tags go
-            if self.rules.apply(
-                entity.organization, entity.id, recorded.event, entry.sequence, recorded.time
-            ):
-                return
-            order = self.orders.apply(entity.organization, entity.id, recorded.event, recorded.time)
-            if order is not None:
-                self._uses_expressions |= uses_expression(order.choice.settings)
-                if self.on_order is not None:
-                    self.on_order(order)
-                return
-            choice = self._held.apply(entity.organization, entity.id, recorded.event, entry.time_ns)
-        except (Failure, ValidationError) as error:
-            _log.error("an integration's event cannot be used", subject=entry.subject, error=str(error))
+    def _settled(self) -> None:
+        self.complete.set()
+        self._changed.set()
+
+    def _apply(self, entry: Entry, recorded: Recorded) -> None:
+        organization, _, id = subjects.entity(entry.subject)
+        event = recorded.event
+        if isinstance(event, OrganizationLimitsChanged):
+            wanted = event.limits.payload_bytes or PAYLOAD_BYTES_MAX
+            limits = self._limits.setdefault(organization, _PayloadLimits([], []))
+            limits.times.append(entry.time_ns)
+            limits.payload_bytes.append(min(wanted, PAYLOAD_BYTES_MAX))
             return
+        if isinstance(event, OrganizationRetentionChanged):
+            self.retentions[organization] = event.retention
+            if self.on_retention is not None:
+                self.on_retention()
+            return
+        if self.described.apply(organization, event):
+            return
+        if self.erased.apply(organization, event, entry.time_ns) and self.on_erasure:
+            self.on_erasure()  # and its tags go
+        if self.rules.apply(organization, id, event, entry.sequence, recorded.time):
+            return
+        order = self.orders.apply(organization, id, event, recorded.time)
+        if order is not None:
+            self._uses_expressions |= uses_expression(order.choice.settings)
+            if self.on_order is not None:
+                self.on_order(order)
+            return
+        choice = self._held.apply(organization, id, event, entry.time_ns)
         if choice is not None:
             self._uses_expressions |= uses_expression(choice.settings)
             self._look_late(entry, choice)

@@ -29,8 +29,9 @@ from contracts.failures import Refused
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls
 from runtime.event_log import Append, EventLog
-from services.telemetry.commands import _forget
+from services.telemetry.commands import COMMANDS_READ
 from services.telemetry.database import connect
+from services.telemetry.entities import forget_once
 from tests.support.clients import platform_client
 from tests.telemetry.world import World, organization
 
@@ -176,7 +177,7 @@ async def test_old_ones_go(log: Log, database: DatabaseUrls) -> None:
     kept = await log.write(org, QUEUED, at=datetime.now(UTC) - timedelta(days=29))
     await log.here.stored(log.last, "commands")
     pool = await connect(database.projector)
-    assert await _forget(pool, 30) >= 1
+    assert await forget_once(pool, COMMANDS_READ, 30) >= 1
     await pool.close()
     rows: list[Any] = await log.here.database.fetch(
         "SELECT id FROM device_commands WHERE id = ANY($1)", [old, kept]

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, cast, get_args
 
 from litestar import get
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from contracts.activity import Status as StatusOfActivity
@@ -55,16 +56,19 @@ Q = Annotated[
 ]
 
 
-def activity_filter(
-    *,
-    kind: list[str] | None,
-    status: str | None,
-    direction: str | None,
-    from_: str | None,
-    to: str | None,
-    **others: str | None,
+def _asked(
+    kind: Kinds = None,
+    status: Status = None,
+    direction: Direction = None,
+    device_id: Text = None,
+    integration_id: Text = None,
+    credential_id: Text = None,
+    actor: Text = None,
+    q: Q = None,
+    from_: From = None,
+    to: To = None,
 ) -> ActivityFilter:
-    """What a caller asks for; Invalid names what cannot be."""
+    """The query parameters of a filtered route; Invalid names what cannot be."""
     kinds = tuple(dict.fromkeys(kind or ()))
     errors = []
     if len(kinds) > KINDS_MAX:
@@ -81,28 +85,24 @@ def activity_filter(
         kind=kinds,
         status=status,
         direction=cast("Any", direction),
+        device_id=device_id,
+        integration_id=integration_id,
+        credential_id=credential_id,
+        actor=actor,
+        q=q,
         from_=first,
         to=last,
-        **cast("Any", others),
     )
 
 
-@get("/v1/activity")
+FILTER = {"wanted": Provide(_asked, sync_to_thread=False)}
+Wanted = NamedDependency[ActivityFilter]
+"""How a route with the dependencies `FILTER` asks for it: `wanted: Wanted`."""
+
+
+@get("/v1/activity", dependencies=FILTER)
 async def list_activity(
-    gateway: Backend,
-    caller: Caller,
-    kind: Kinds = None,
-    status: Status = None,
-    direction: Direction = None,
-    device_id: Text = None,
-    integration_id: Text = None,
-    credential_id: Text = None,
-    actor: Text = None,
-    q: Q = None,
-    from_: From = None,
-    to: To = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
+    gateway: Backend, caller: Caller, wanted: Wanted, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[ActivityRow]:
     """List what happened, newest first: connects, refusals, links, publishes, alerts, what was made and revoked.
 
@@ -111,19 +111,7 @@ async def list_activity(
     came of.
 
     Publishes that work are the first ones of a minute each, then a number; what fails is always there."""
-    said = activity_filter(
-        kind=kind,
-        status=status,
-        direction=direction,
-        from_=from_,
-        to=to,
-        device_id=device_id,
-        integration_id=integration_id,
-        credential_id=credential_id,
-        actor=actor,
-        q=q,
-    )
-    query = ListActivity(**said.model_dump(), organization=caller.organization, limit=limit, cursor=cursor)
+    query = ListActivity(**wanted.model_dump(), organization=caller.organization, limit=limit, cursor=cursor)
     return await gateway.ask(LIST_ACTIVITY, query)
 
 

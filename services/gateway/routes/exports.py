@@ -26,10 +26,10 @@ from contracts.organizations import Principal
 from contracts.telemetry import ListActivity
 from services.gateway.export import Ask, Encoder, Export
 from services.gateway.export_encoders import Gzip, Plain, takes_gzip
-from services.gateway.parameters import Caller, From, Text, Texts, To, span_of, texts
+from services.gateway.parameters import Caller, From, Texts, To, span_of, texts
 from services.gateway.parquet import Parquet
 from services.gateway.problems import FieldError, Invalid
-from services.gateway.routes.activity import Direction, Kinds, Q, Status, activity_filter
+from services.gateway.routes.activity import FILTER, Wanted
 from services.gateway.state import Backend, Gateway
 
 _MEDIA_TYPES = {
@@ -145,6 +145,7 @@ async def export_telemetry(
 
 @get(
     "/v1/activity/export",
+    dependencies=FILTER,
     opt={
         "contents": {"text/csv": ",".join(ACTIVITY_COLUMNS) + "\n", "application/x-ndjson": _ACTIVITY_NDJSON},
         "answer_words": "A file, as it is read",
@@ -155,17 +156,8 @@ async def export_activity(
     gateway: Backend,
     caller: Caller,
     request: Request[Any, Any, Any],
+    wanted: Wanted,
     format: ActivityFormat,
-    kind: Kinds = None,
-    status: Status = None,
-    direction: Direction = None,
-    device_id: Text = None,
-    integration_id: Text = None,
-    credential_id: Text = None,
-    actor: Text = None,
-    q: Q = None,
-    from_: From = None,
-    to: To = None,
     cursor: Resume = None,
 ) -> ASGIApp:
     """Export activity as a file of any size: CSV or NDJSON, oldest first.
@@ -174,21 +166,9 @@ async def export_activity(
     `GET /v1/telemetry/export`. `details` are JSON, in CSV within a cell.
     """
     _check("format", format, FORMATS[:2])
-    said = activity_filter(
-        kind=kind,
-        status=status,
-        direction=direction,
-        from_=from_,
-        to=to,
-        device_id=device_id,
-        integration_id=integration_id,
-        credential_id=credential_id,
-        actor=actor,
-        q=q,
-    )
-    until = {"to": said.to or datetime.now(UTC)}
-    wanted = ListActivity(**{**said.model_dump(), **until}, organization=caller.organization)
-    query = ExportActivity(format=cast("Any", format), wanted=wanted, position=cursor)
+    until = {"to": wanted.to or datetime.now(UTC)}
+    listed = ListActivity(**{**wanted.model_dump(), **until}, organization=caller.organization)
+    query = ExportActivity(format=cast("Any", format), wanted=listed, position=cursor)
 
     async def ask(page: ExportPage | None) -> tuple[ExportPage, bytes]:
         behind = {"position": page.position, "rows": page.rows} if page else {}

@@ -25,19 +25,21 @@ from contracts.webhook_deliveries import (
     WebhookTested,
 )
 from services.ingest import secrets
+from services.ingest.keeper import Keeper
 from services.ingest.links import Key
 from services.ingest.webhooks import store
 from services.ingest.webhooks.calling import made_headers, split
 from services.ingest.webhooks.http import Caller
-from services.ingest.webhooks.manager import WebhookManager
 from services.ingest.webhooks.parts import Parts
+from services.ingest.webhooks.wanted import Wanted
+from services.ingest.webhooks.worker import Worker
 
 TESTS_MAX = 4  # of an organization at once in one process
 
 
 class WebhookAnswers:
-    def __init__(self, parts: Parts, manager: WebhookManager) -> None:
-        self._parts, self._manager = parts, manager
+    def __init__(self, parts: Parts, webhooks: Keeper[Wanted, Worker]) -> None:
+        self._parts, self._webhooks = parts, webhooks
         self._testing: Counter[str] = Counter()
 
     async def check(self, request: CheckUrl) -> Nothing:
@@ -72,7 +74,7 @@ class WebhookAnswers:
     async def retry(self, request: RetryDeliveries) -> DeliveriesRetried:
         """To its owner. Raises Refused("not_found"), ("webhook.paused")."""
         key = Key(request.organization, request.integration)
-        worker = self._manager.worker(key)
+        worker = self._webhooks.ours(key)
         attempts = worker.attempts if worker is not None else None
         if worker is None or attempts is None:
             raise Unavailable("service.unavailable", "the webhook is being taken over; try again")
@@ -97,7 +99,7 @@ class WebhookAnswers:
 
     async def _test(self, request: TestWebhook) -> WebhookTested:
         key = Key(request.organization, request.webhook)
-        wanted = await self._manager.wanted(key)
+        wanted = await self._webhooks.wanted(key)
         now = datetime.now(UTC)
         held = await secrets.read(self._parts.bus, key, wanted.holding(now))
         own, signing = split(held)

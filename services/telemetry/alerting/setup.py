@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 
 from contracts import alerts
@@ -20,11 +18,8 @@ from services.telemetry.alerting.of_messages import MessageBoard
 from services.telemetry.alerting.of_presence import PresenceBoard
 from services.telemetry.alerting.outbox import Outbox
 from services.telemetry.alerting.presence_feed import PresenceFeed
-from services.telemetry.alerting.projection import AlertsProjection, forget_old
 from services.telemetry.directory import Directory
-from services.telemetry.projector import Happened, Projector
 from services.telemetry.queries import Queries
-from services.telemetry.settings import Settings
 
 NAME = "telemetry"
 
@@ -40,23 +35,11 @@ class Alerting:
         self.activity = ActivityFeed(bus.client, pool, ActivityBoard(rules), known, told)
         self._presence = PresenceFeed(bus.client, pool, PresenceBoard(rules), known, told)
 
-    def run(self, service: Service, settings: Settings, happened: Happened) -> Projector[Any]:
-        """The projector of the read model."""
-        projector = Projector(
-            self._bus.client,
-            self._pool,
-            AlertsProjection(self._directory),
-            happened,
-            days_kept=settings.alerts_days,
-        )
-        service.task(projector.run(), "alerts read")
-        service.health.add("alerts", lambda: projector.trouble)
+    def run(self, service: Service) -> None:
         service.task(self._outbox.run(), "alerts told")
         service.task(self.messages.run(), "alerts of messages")
         service.task(self.activity.run(), "alerts of activity")
         service.task(self._presence.run(), "alerts of presence")
-        service.task(forget_old(self._pool, settings.alerts_days, settings.housekeeping_s), "old alerts")
-        return projector
 
     def serve(self, answers: Queries, said: ActivityLog) -> None:
         broker = self._bus.broker
