@@ -7,29 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import nats
 
 from benchmarks.projector import DEVICES, ORGANIZATION, fill, project
+from benchmarks.servers import started
 from contracts import envelope, subjects
 from contracts.alert_rules import AlertRule, AlertRuleCreated
 from contracts.decoders.choice import Origin
 from contracts.envelope import Cause
-from deploy.local import environment
 from deploy.local.nats import NatsServer
-from deploy.local.nats_config import NatsPorts
-from deploy.local.ports import free_port
-from deploy.local.postgres import Postgres
-from deploy.local.secrets import Secrets
 from services.telemetry.alerting.of_messages import MessageBoard
 from services.telemetry.alerting.rules import Rules
 from services.telemetry.decoding import Batch, MessageRow, SampleRow
@@ -107,33 +99,11 @@ def _batch(moment: datetime, first: int, size: int) -> Batch:
 
 def run(kind: str | None, count: int) -> None:
     print(f"-- {'no rules' if kind is None else f'{RULES} rules, {kind}'}, {DEVICES} devices", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as somebody else where we are root
-        secrets = Secrets(folder / "secrets")
-        postgres = Postgres(folder / "postgres", free_port(), secrets)
-        ports = NatsPorts(free_port(), free_port(), free_port(), free_port())
-        server = NatsServer(folder / "nats", ports, secrets)
-        postgres.start()
-        server.start()
-        try:
-            for module, env in (
-                ("runtime.provision", environment.provision(server)),
-                ("services.telemetry.migrate", environment.migrate(postgres.urls())),
-            ):
-                subprocess.run(
-                    [sys.executable, "-m", module],
-                    env={**os.environ, **env},
-                    check=True,
-                    stdout=subprocess.DEVNULL,
-                )
-            if kind is not None:
-                asyncio.run(make_rules(server, kind))
-            asyncio.run(fill(server, count, timed=False))
-            asyncio.run(project(server, postgres, postgres.urls(), count))
-        finally:
-            server.stop()
-            postgres.stop()
+    with started() as (server, postgres, _):
+        if kind is not None:
+            asyncio.run(make_rules(server, kind))
+        asyncio.run(fill(server, count, timed=False))
+        asyncio.run(project(server, postgres, postgres.urls(), count))
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -18,12 +18,12 @@ import asyncpg
 import nats
 
 from benchmarks.cpu import cpu_seconds
+from benchmarks.servers import started
 from contracts.messages import NATS_MQTT_PUBLISH
 from contracts.subjects import hosted_message
 from deploy.local import environment
 from deploy.local.environment import SERVICES, ServicePorts
 from deploy.local.nats import NatsServer
-from deploy.local.nats_config import NatsPorts
 from deploy.local.ports import free_port
 from deploy.local.postgres import DatabaseUrls, Postgres
 from deploy.local.secrets import Secrets
@@ -83,32 +83,9 @@ async def project(server: NatsServer, postgres: Postgres, urls: DatabaseUrls, co
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as somebody else where we are root
-        secrets = Secrets(folder / "secrets")
-        postgres = Postgres(folder / "postgres", free_port(), secrets)
-        server = NatsServer(
-            folder / "nats", NatsPorts(free_port(), free_port(), free_port(), free_port()), secrets
-        )
-        postgres.start()
-        server.start()
-        try:
-            for module, env in (
-                ("runtime.provision", environment.provision(server)),
-                ("services.telemetry.migrate", environment.migrate(postgres.urls())),
-            ):
-                subprocess.run(
-                    [sys.executable, "-m", module],
-                    env={**os.environ, **env},
-                    check=True,
-                    stdout=subprocess.DEVNULL,
-                )
-            asyncio.run(fill(server, count))
-            asyncio.run(project(server, postgres, postgres.urls(), count))
-        finally:
-            server.stop()
-            postgres.stop()
+    with started() as (server, postgres, _):
+        asyncio.run(fill(server, count))
+        asyncio.run(project(server, postgres, postgres.urls(), count))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,6 +21,7 @@ from nats.aio.client import Client
 
 from benchmarks.cpu import cpu_seconds
 from benchmarks.projector import ORGANIZATION, fill
+from benchmarks.servers import started
 from contracts.envelope import Cause
 from contracts.messages import NATS_MQTT_PUBLISH
 from contracts.organizations import PLATFORM, OrganizationCreated
@@ -32,10 +31,8 @@ from contracts.subjects import hosted_message, registry
 from deploy.local import environment
 from deploy.local.environment import SERVICES, ServicePorts
 from deploy.local.nats import NatsServer
-from deploy.local.nats_config import NatsPorts
 from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
-from deploy.local.secrets import Secrets
 from runtime.event_log import Append, EventLog
 
 LIVE = 2000  # messages a second
@@ -170,27 +167,9 @@ async def make_organization(server: NatsServer) -> None:
 def main(arguments: Sequence[str]) -> int:
     numbers = [int(each) for each in arguments if each.isdigit()]
     count, rate = (*numbers, *(200_000, LIVE)[len(numbers) :])
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as somebody else where we are root
-        secrets = Secrets(folder / "secrets")
-        postgres = Postgres(folder / "postgres", free_port(), secrets)
-        ports = NatsPorts(free_port(), free_port(), free_port(), free_port())
-        server = NatsServer(folder / "nats", ports, secrets)
-        postgres.start()
-        server.start()
+    with started() as (server, postgres, secrets):
         running: list[subprocess.Popen[bytes]] = []
         try:
-            for module, env in (
-                ("runtime.provision", environment.provision(server)),
-                ("services.telemetry.migrate", environment.migrate(postgres.urls())),
-            ):
-                subprocess.run(
-                    [sys.executable, "-m", module],
-                    env={**os.environ, **env},
-                    check=True,
-                    stdout=subprocess.DEVNULL,
-                )
             asyncio.run(make_organization(server))
             asyncio.run(fill(server, count))
             http = ServicePorts(free_port(), {each: free_port() for each in SERVICES})
@@ -208,8 +187,6 @@ def main(arguments: Sequence[str]) -> int:
             for process in running:
                 process.terminate()
                 process.wait()
-            server.stop()
-            postgres.stop()
     return 0
 
 

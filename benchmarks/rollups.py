@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -23,14 +19,11 @@ import nats
 from nats.aio.client import Client
 
 from benchmarks.queries import session_cpu_s
+from benchmarks.servers import started
 from contracts.messages import NATS_MQTT_PUBLISH
 from contracts.subjects import hosted_message
-from deploy.local import environment
 from deploy.local.nats import NatsServer
-from deploy.local.nats_config import NatsPorts
-from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
-from deploy.local.secrets import Secrets
 from runtime.log_writer import LogWriter
 from services.telemetry import database
 from services.telemetry.dead_letters import DeadLetters
@@ -148,32 +141,8 @@ async def run(server: NatsServer, postgres: Postgres, count: int) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     count = next((int(each) for each in arguments if each.isdigit()), 100_000)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as somebody else where we are root
-        secrets = Secrets(folder / "secrets")
-        postgres = Postgres(folder / "postgres", free_port(), secrets)
-        server = NatsServer(
-            folder / "nats", NatsPorts(free_port(), free_port(), free_port(), free_port()), secrets
-        )
-        postgres.start()
-        server.start()
-        try:
-            postgres.create_database("bench_template")
-            for module, env in (
-                ("runtime.provision", environment.provision(server)),
-                ("services.telemetry.migrate", environment.migrate(postgres.urls("bench_template"))),
-            ):
-                subprocess.run(
-                    [sys.executable, "-m", module],
-                    env={**os.environ, **env},
-                    check=True,
-                    stdout=subprocess.DEVNULL,
-                )
-            asyncio.run(run(server, postgres, count))
-        finally:
-            server.stop()
-            postgres.stop()
+    with started("bench_template") as (server, postgres, _):
+        asyncio.run(run(server, postgres, count))
     return 0
 
 

@@ -152,9 +152,8 @@ def step_of(recorded: Recorded) -> AlertStep | None:
     if not isinstance(recorded.event, AlertEvent):
         return None
     said = recorded.event.model_dump(include=set(AlertStep.model_fields))
-    return AlertStep(
-        at=recorded.time, event=recorded.event.type.removeprefix("alert."), actor=recorded.actor, **said
-    )
+    said["event"] = recorded.event.type.removeprefix("alert.")
+    return AlertStep(at=recorded.time, actor=recorded.actor, **said)
 
 
 def fold(id: str, events: Iterable[Recorded]) -> Alert | None:

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from contracts.decoders.addressing import Address, address, checked, device_in
+from contracts.decoders.arrays import samples_of_each
 from contracts.decoders.custom_mapping import apply
 from contracts.decoders.custom_paths import Path, named
 from contracts.decoders.custom_settings import CustomSettings
 from contracts.decoders.flatten import add, check_distinct, check_stored
 from contracts.decoders.json_text import is_echo, may_hold_nul, parse
-from contracts.decoders.limits import METRIC_CHARS_MAX, READINGS_MAX, SAMPLES_MAX
+from contracts.decoders.limits import METRIC_CHARS_MAX, READINGS_MAX
 from contracts.decoders.model import Decoded, Example, Message, Reading, Sample
 from contracts.decoders.presence import presence
 from contracts.decoders.standard import RESERVED
@@ -51,31 +52,13 @@ class Custom:
         if settings.telemetry is None and is_echo(content):
             return Decoded()
         if type(content) is list and settings.is_batch and any(type(item) is dict for item in content):
-            samples = _samples(content, where, message, settings)
+            samples = samples_of_each(content, lambda item: _sample(item, where, message, settings))
         else:
             samples = [_sample(content, where, message, settings)]
         if may_hold_nul(message.payload):
             for sample in samples:
                 check_stored(sample.readings)
         return Decoded(samples)
-
-
-def _samples(items: list[Any], where: Address, message: Message, settings: CustomSettings) -> list[Sample]:
-    """Many messages in one; all are read or none."""
-    if len(items) > SAMPLES_MAX:
-        raise Unprocessable("payload.too_many", f"over {SAMPLES_MAX} objects in one message")
-    samples = []
-    count = 0
-    for index, item in enumerate(items):
-        if type(item) is not dict:
-            raise Unprocessable(
-                "payload.unsupported", "an array of objects and other values", field=str(index)
-            )
-        samples.append(_sample(item, where, message, settings))
-        count += len(samples[-1].readings)
-        if count > READINGS_MAX:
-            raise Unprocessable("payload.too_many", f"over {READINGS_MAX} readings in one message")
-    return samples
 
 
 def _sample(content: Any, where: Address, message: Message, settings: CustomSettings) -> Sample:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.decoders.addressing import Address, address, device_in, named
+from contracts.decoders.arrays import samples_of_each
 from contracts.decoders.flatten import add, check_distinct, check_stored
 from contracts.decoders.json_text import is_echo, may_hold_nul, parse
 from contracts.decoders.limits import (
@@ -13,7 +14,6 @@ from contracts.decoders.limits import (
     INT_MIN,
     METRIC_CHARS_MAX,
     READINGS_MAX,
-    SAMPLES_MAX,
     UNIT_CHARS_MAX,
 )
 from contracts.decoders.model import Decoded, Example, Message, Reading, Sample
@@ -70,30 +70,12 @@ def samples_of(content: Any, where: Address, received: datetime, numeric_strings
     if type(content) is dict:
         return [] if is_echo(content) else [_sample(content, where, received, numeric_strings)]
     if type(content) is list and any(type(item) is dict for item in content):
-        return _samples(content, where, received, numeric_strings)
+        return samples_of_each(content, lambda item: _sample(item, where, received, numeric_strings))
     if content == []:
         return []
     readings: list[Reading] = []
     add(readings, where.last, content, numeric_strings)
     return [Sample(named(where), received, 0, readings)]
-
-
-def _samples(items: list[Any], where: Address, received: datetime, numeric_strings: bool) -> list[Sample]:
-    """Many messages in one; all are read or none."""
-    if len(items) > SAMPLES_MAX:
-        raise Unprocessable("payload.too_many", f"over {SAMPLES_MAX} objects in one message")
-    samples = []
-    count = 0
-    for index, item in enumerate(items):
-        if type(item) is not dict:
-            raise Unprocessable(
-                "payload.unsupported", "an array of objects and other values", field=str(index)
-            )
-        samples.append(_sample(item, where, received, numeric_strings))
-        count += len(samples[-1].readings)
-        if count > READINGS_MAX:
-            raise Unprocessable("payload.too_many", f"over {READINGS_MAX} readings in one message")
-    return samples
 
 
 def _sample(content: dict[str, Any], where: Address, received: datetime, numeric_strings: bool) -> Sample:
