@@ -7,7 +7,7 @@ from contracts.credentials import CheckAcl
 from contracts.failures import Refused
 from contracts.topics import check_filter, check_topic, covers
 from services.credentials.filters import expanded
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 
 
 def allowing(asked: CheckAcl, held: Credential) -> str | None:

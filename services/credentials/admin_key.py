@@ -20,7 +20,7 @@ from services.credentials.handlers import Registry, platform_only
 from services.credentials.hashing import Hashing
 from services.credentials.ids import ADMIN_KEY
 from services.credentials.lifecycle import decide_admin_key
-from services.credentials.state import AdminKey
+from services.credentials.states.keys import AdminKey
 
 
 class AdminKeyHandlers:

@@ -32,7 +32,7 @@ from services.credentials import views
 from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
-from services.credentials.state import AlertRuleState, evolve
+from services.credentials.states.alert_rule import AlertRuleState
 
 
 def decide_alert_rule(
@@ -85,7 +85,7 @@ class AlertRuleHandlers:
             held = self._table.by_organization.get(organization, [])
             number = sum(entry.state.rule is not None for entry in held)
             events, id = decide_alert_rule(request, AlertRuleState(), number), new_id("rule")
-            answer = views.alert_rule_view(id, now, evolve(AlertRuleState(), events[0]))
+            answer = views.alert_rule_view(id, now, AlertRuleState().evolve(events[0]))
             subject = subjects.registry(organization, "alert-rule", id)
             return Draft(tuple(Append(subject, event, 0) for event in events), answer)
 
@@ -100,7 +100,7 @@ class AlertRuleHandlers:
                 self._check_name(request.organization, request.name, but=request.id)
             events = decide_alert_rule(request, state)
             for event in events:
-                state = evolve(state, event)
+                state = state.evolve(event)
             answer = views.alert_rule_view(request.id, created_at, state)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)
 

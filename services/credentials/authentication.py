@@ -18,7 +18,8 @@ from services.credentials.filters import expanded
 from services.credentials.hashing import Hashing
 from services.credentials.ids import ADMIN_KEY, CREDENTIAL, IMPORTED
 from services.credentials.last_use import LastUse
-from services.credentials.state import AdminKey, ApiKey, Credential
+from services.credentials.states.credential import Credential
+from services.credentials.states.keys import AdminKey, ApiKey
 from services.credentials.views import standing
 
 REASONS = {"revoked": "connect.revoked", "expired": "connect.expired"}

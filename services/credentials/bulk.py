@@ -26,7 +26,7 @@ from services.credentials.handlers import Registry
 from services.credentials.hashing import Hashing
 from services.credentials.hosted import HostedBroker
 from services.credentials.ids import new_id, new_identity
-from services.credentials.state import Credential, evolve
+from services.credentials.states.credential import Credential
 
 CHOSEN_HINT = "(chosen)"  # nothing of it is shown
 
@@ -78,7 +78,7 @@ class BulkHandlers:
         if wish.username is not None and wish.password is not None:
             secret = wish.password.get_secret_value()
             event = await self._imported(request.organization, wish.username, secret, event, taken)
-        state = evolve(Credential(), event)
+        state = Credential().evolve(event)
         view = views.credential_view(request.organization, id, now, state, now)
         append = Append(subjects.registry(request.organization, "credential", id), event, 0)
         return append, CredentialWithPassword(**view.model_dump(), password=secret)

@@ -23,7 +23,7 @@ from services.credentials.commands import Prepare
 from services.credentials.directory import Directory, Entry
 from services.credentials.ids import new_id
 from services.credentials.plans import Plan
-from services.credentials.state import Webhook
+from services.credentials.states.webhook import Webhook
 from services.credentials.vault import Vault, new_references
 from services.credentials.webhook_decider import SECRET, decide_change, decide_creation
 

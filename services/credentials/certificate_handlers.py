@@ -13,7 +13,6 @@ from services.credentials.certificates import decide_certificate
 from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
 from services.credentials.last_use import LastUse
-from services.credentials.state import evolve
 
 
 class CertificateHandlers:
@@ -40,6 +39,6 @@ class CertificateHandlers:
         )
         events = decide_certificate(request, state, now)
         for event in events:
-            state = evolve(state, event)
+            state = state.evolve(event)
         view = views.credential_view(request.organization, request.id, created_at, state, now, self._last_use)
         return Draft(tuple(Append(subject, event, last) for event in events), view)

@@ -21,7 +21,7 @@ from contracts.subjects import Entity
 from services.credentials.authentication import REASONS, Found
 from services.credentials.directory import Directory, Entry
 from services.credentials.ids import client_id_belongs
-from services.credentials.state import Credential, evolve
+from services.credentials.states.credential import Credential
 from services.credentials.views import standing
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -49,7 +49,7 @@ def decide_certificate(
             if held.expires_at is not None and held.expires_at <= now:
                 raise Refused("credential.expired", "issue a new credential")
             bound = binding(command, now)
-            return [] if evolve(held, bound) == held else [bound]
+            return [] if held.evolve(bound) == held else [bound]
 
 
 def binding(command: BindCertificate, now: datetime) -> CredentialCertificateBound:

@@ -21,7 +21,7 @@ from runtime.observe import log
 from services.credentials.connz import Connz
 from services.credentials.directory import NEVER, Directory
 from services.credentials.ids import CREDENTIAL
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 from services.credentials.views import standing
 
 _log = log(part="connections")

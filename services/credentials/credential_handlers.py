@@ -22,7 +22,7 @@ from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
 from services.credentials.hashing import Hashing
 from services.credentials.last_use import LastUse
-from services.credentials.state import Credential, evolve
+from services.credentials.states.credential import Credential
 
 Command = RenameCredential | RotateCredential | ChangeAcl
 
@@ -65,7 +65,7 @@ class CredentialHandlers:
         )
         events = decide(state)
         for event in events:
-            state = evolve(state, event)
+            state = state.evolve(event)
         answer = views.credential_view(
             request.organization, request.id, created_at, state, now, self._last_use
         )

@@ -25,7 +25,9 @@ from contracts.organizations import (
 )
 from contracts.topics import check_device_id
 from services.credentials.filters import publish_filters, subscribe_filters
-from services.credentials.state import ApiKey, Credential, Organization
+from services.credentials.states.credential import Credential
+from services.credentials.states.keys import ApiKey
+from services.credentials.states.organization import Organization
 
 
 class NewSecret(NamedTuple):

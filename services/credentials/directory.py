@@ -24,22 +24,14 @@ from runtime.observe import log
 from runtime.pull import Entry as Stored
 from runtime.pull import Pull
 from services.credentials.lifecycle import narrowed
-from services.credentials.state import (
-    BUILT_IN_RULE,
-    AdminKey,
-    AlertRuleState,
-    ApiKey,
-    Credential,
-    Device,
-    HostedIntegration,
-    Integration,
-    Metric,
-    Organization,
-    Redecode,
-    StateT,
-    Webhook,
-    evolve,
-)
+from services.credentials.states.alert_rule import BUILT_IN_RULE, AlertRuleState
+from services.credentials.states.base import StateT
+from services.credentials.states.credential import Credential
+from services.credentials.states.integration import HostedIntegration, Integration, Redecode
+from services.credentials.states.keys import AdminKey, ApiKey
+from services.credentials.states.organization import Organization
+from services.credentials.states.said import Device, Metric
+from services.credentials.states.webhook import Webhook
 
 _log = log(part="directory")
 BATCH = 2000
@@ -94,7 +86,7 @@ class Table(Generic[StateT]):
             )
             self.by_id[entity.id] = entry
             self.by_organization.setdefault(entity.organization, []).append(entry)
-        entry.state = evolve(entry.state, recorded.event)
+        entry.state = entry.state.evolve(recorded.event)
         entry.last = recorded.sequence
         return entry
 

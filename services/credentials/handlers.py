@@ -37,16 +37,12 @@ from services.credentials.commands import Commands, Draft
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.hashing import Hashing
 from services.credentials.ids import new_id, new_identity
-from services.credentials.state import (
-    BUILT_IN_RULE,
-    AlertRuleState,
-    ApiKey,
-    Credential,
-    HostedIntegration,
-    Organization,
-    StateT,
-    evolve,
-)
+from services.credentials.states.alert_rule import BUILT_IN_RULE, AlertRuleState
+from services.credentials.states.base import StateT
+from services.credentials.states.credential import Credential
+from services.credentials.states.integration import HostedIntegration
+from services.credentials.states.keys import ApiKey
+from services.credentials.states.organization import Organization
 
 
 class Registry:
@@ -75,7 +71,7 @@ class Registry:
         entry, events = await self.events(table, kind, organization, id)
         state = table.empty
         for recorded in events:
-            state = evolve(state, recorded.event)
+            state = state.evolve(recorded.event)
         return subjects.registry(organization, kind, id), state, events[-1].sequence, entry.created_at
 
     async def events(
@@ -97,7 +93,7 @@ class Registry:
         events = await self._read(subject, entry.last if entry is not None else 0)
         state = HostedIntegration()
         for recorded in events:
-            state = evolve(state, recorded.event)
+            state = state.evolve(recorded.event)
         return subject, state, events[-1].sequence if events else 0
 
     async def built_in_rule(self, organization: str) -> tuple[str, AlertRuleState, int, datetime]:
@@ -108,7 +104,7 @@ class Registry:
         events = await self._read(subject, entry.last if entry is not None else 0)
         state = BUILT_IN_RULE
         for recorded in events:
-            state = evolve(state, recorded.event)
+            state = state.evolve(recorded.event)
         created_at = self.directory.organizations.by_id[organization].created_at
         return subject, state, events[-1].sequence if events else 0, created_at
 
@@ -170,7 +166,7 @@ class Handlers:
             id = new_id("key")
             secret, kept = self._hashing.mint("key")
             events = decider.decide_api_key(request, ApiKey(), now, kept)
-            view = views.api_key_view(id, now, evolve(ApiKey(), events[0]), now)
+            view = views.api_key_view(id, now, ApiKey().evolve(events[0]), now)
             answer = ApiKeyWithSecret(**view.model_dump(), secret=secret)
             return Draft(_appends(subjects.registry(request.organization, "api-key", id), events), answer)
 
@@ -191,7 +187,7 @@ class Handlers:
             id = new_id("cred")
             secret, kept = self._hashing.mint("dev")
             events = decider.decide_credential(request, Credential(), now, kept, new_identity())
-            state = evolve(Credential(), events[0])
+            state = Credential().evolve(events[0])
             view = views.credential_view(request.organization, id, now, state, now)
             answer = CredentialWithPassword(**view.model_dump(), password=secret)
             return Draft(_appends(subjects.registry(request.organization, "credential", id), events), answer)

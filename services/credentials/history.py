@@ -8,7 +8,7 @@ from contracts.credentials import CredentialAsOf, CredentialHistory, GetHistory,
 from contracts.envelope import Recorded
 from services.credentials.handlers import Registry
 from services.credentials.queries import cursor_after, position
-from services.credentials.state import Credential, evolve
+from services.credentials.states.credential import Credential
 from services.credentials.views import standing
 
 # What verifies a secret is nobody's business.
@@ -38,7 +38,7 @@ def as_of(events: list[Recorded], at: datetime) -> CredentialAsOf:
     """The credential as these events left it, looked at then."""
     state = Credential()
     for recorded in events:
-        state = evolve(state, recorded.event)
+        state = state.evolve(recorded.event)
     hints = [state.hint]
     if state.previous is not None and state.previous.until > at:
         hints.append(state.previous.hint)

@@ -19,7 +19,7 @@ from contracts.integrations import (
     IntegrationCreated,
     IntegrationDeleted,
 )
-from services.credentials.state import HostedIntegration, Integration, evolve
+from services.credentials.states.integration import HostedIntegration, Integration
 
 References = Mapping[str, str]  # secret → its entry in the bucket SECRETS
 
@@ -66,7 +66,7 @@ def decide_hosted(command: ChangeIntegration, held: HostedIntegration) -> list[E
     changed = HostedIntegrationChanged(
         name=command.name or held.name, decoder=command.decoder or held.decoder
     )
-    return [] if evolve(held, changed) == held else [changed]
+    return [] if held.evolve(changed) == held else [changed]
 
 
 def _changed(command: ChangeIntegration, held: Integration, references: References) -> list[Event]:
@@ -84,7 +84,7 @@ def _changed(command: ChangeIntegration, held: Integration, references: Referenc
         decoder=command.decoder or held.decoder,
         secrets=_secrets(settings, dict(held.secrets), references),
     )
-    return [] if evolve(held, changed) == held else [changed]
+    return [] if held.evolve(changed) == held else [changed]
 
 
 def _topics(

@@ -33,7 +33,7 @@ from services.credentials.commands import Commands, Draft, Prepare
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
 from services.credentials.plans import Plan
-from services.credentials.state import HostedIntegration, Integration, evolve
+from services.credentials.states.integration import HostedIntegration, Integration
 from services.credentials.vault import Vault, new_references
 
 
@@ -55,7 +55,7 @@ class IntegrationHandlers:
             events = integration_decider.decide_integration(request, Integration(), references)
             broker_checks.check(request.settings, request.secrets, now)
             subject = subjects.registry(request.organization, "integration", id)
-            answer = views.integration_view(id, now, evolve(Integration(), events[0]), now)
+            answer = views.integration_view(id, now, Integration().evolve(events[0]), now)
             return Draft(tuple(Append(subject, event, 0) for event in events), answer)
 
         async with self._turns[request.organization]:
@@ -79,7 +79,7 @@ class IntegrationHandlers:
                 await self._check_name(request.organization, request.name, but=request.id)
             held = {reference for _, reference in state.secrets}
             for event in events:
-                state = evolve(state, event)
+                state = state.evolve(event)
             replaced[:] = held - {reference for _, reference in state.secrets}
             answer = views.integration_view(request.id, created_at, state, now)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)
@@ -99,7 +99,7 @@ class IntegrationHandlers:
             if request.name is not None:
                 await self._check_name(request.organization, request.name, but=HOSTED)
             for event in events:
-                state = evolve(state, event)
+                state = state.evolve(event)
             owner = self._registry.directory.organizations.by_id[request.organization]
             answer = views.hosted_view(owner, state)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)

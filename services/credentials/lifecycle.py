@@ -18,7 +18,8 @@ from contracts.failures import Refused
 from contracts.organizations import AdminKeyRotated, RotateAdminKey
 from services.credentials.decider import NewSecret
 from services.credentials.filters import all_covered, publish_filters, subscribe_filters
-from services.credentials.state import AdminKey, Credential, evolve
+from services.credentials.states.credential import Credential
+from services.credentials.states.keys import AdminKey
 
 
 def decide_rename(command: RenameCredential, held: Credential) -> list[Event]:
@@ -53,7 +54,7 @@ def decide_acl(command: ChangeAcl, held: Credential, now: datetime) -> list[Even
         if command.subscribe is None
         else subscribe_filters(organization, device, command.subscribe),
     )
-    return [] if evolve(held, changed) == held else [changed]
+    return [] if held.evolve(changed) == held else [changed]
 
 
 def decide_admin_key(

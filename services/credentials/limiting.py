@@ -11,7 +11,7 @@ from contracts.limits import Limits
 from services.credentials.census import Census
 from services.credentials.directory import Directory
 from services.credentials.meter import Excess, Meter, Reached
-from services.credentials.state import NO_LIMITS
+from services.credentials.states.organization import NO_LIMITS
 
 
 class Held(NamedTuple):

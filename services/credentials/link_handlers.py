@@ -24,7 +24,7 @@ from runtime.event_log import Append
 from services.credentials import views
 from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
-from services.credentials.state import Integration, evolve
+from services.credentials.states.integration import Integration
 
 Command = PauseIntegration | ResumeIntegration | WatchIntegration
 CommandT = TypeVar("CommandT", PauseIntegration, ResumeIntegration, WatchIntegration)
@@ -71,7 +71,7 @@ class LinkHandlers:
             )
             events = decide(request, state)
             for event in events:
-                state = evolve(state, event)
+                state = state.evolve(event)
             answer = views.integration_view(request.id, created_at, state, now)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)
 

@@ -24,7 +24,7 @@ from runtime.jetstream import parse_time
 from services.credentials.census import Census
 from services.credentials.connz import Connz, Listed, Open
 from services.credentials.directory import Directory, Entry
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 from services.credentials.watch import Watch
 
 SHOWN_MAX = 1000  # of one credential

@@ -24,7 +24,7 @@ from contracts.metrics import (
 from runtime.event_log import Append
 from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
-from services.credentials.state import Metric
+from services.credentials.states.said import Metric
 
 
 def decide_metric(command: DescribeMetric | ClearMetric, held: Metric, described: int) -> list[Event]:

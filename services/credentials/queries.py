@@ -18,15 +18,12 @@ from services.credentials import acl_check, views
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
 from services.credentials.last_use import LastUse
-from services.credentials.state import (
-    BUILT_IN_RULE,
-    ApiKey,
-    Credential,
-    HostedIntegration,
-    Integration,
-    Organization,
-    StateT,
-)
+from services.credentials.states.alert_rule import BUILT_IN_RULE
+from services.credentials.states.base import StateT
+from services.credentials.states.credential import Credential
+from services.credentials.states.integration import HostedIntegration, Integration
+from services.credentials.states.keys import ApiKey
+from services.credentials.states.organization import Organization
 from services.credentials.views import standing
 
 LIMIT_MAX = 1000

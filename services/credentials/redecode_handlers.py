@@ -30,7 +30,7 @@ from runtime.event_log import Append
 from services.credentials.commands import Commands, Draft
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
-from services.credentials.state import Redecode
+from services.credentials.states.integration import Redecode
 
 
 def decide_order(command: OrderRedecode, now: datetime) -> RedecodeOrdered:

@@ -25,7 +25,6 @@ from runtime.event_log import Append
 from services.credentials import callbacks, integration_decider, views
 from services.credentials.commands import Commands, Decide, Draft, Prepare, nothing
 from services.credentials.handlers import Registry
-from services.credentials.state import evolve
 from services.credentials.vault import Vault
 
 CommandT = TypeVar("CommandT", AddSubscription, RemoveSubscription)
@@ -114,6 +113,6 @@ class SubscriptionHandlers:
         except Refused as refused:
             raise _of_one(refused) from None
         for event in events:
-            state = evolve(state, event)
+            state = state.evolve(event)
         view = partial(views.integration_view, id, created_at, state)
         return view, tuple(Append(subject, event, last) for event in events)

@@ -14,15 +14,12 @@ from contracts.webhooks import WebhookView
 from services.credentials import broker_facts
 from services.credentials.directory import Entry
 from services.credentials.last_use import LastUse
-from services.credentials.state import (
-    AlertRuleState,
-    ApiKey,
-    Credential,
-    HostedIntegration,
-    Integration,
-    Organization,
-    Webhook,
-)
+from services.credentials.states.alert_rule import AlertRuleState
+from services.credentials.states.credential import Credential
+from services.credentials.states.integration import HostedIntegration, Integration
+from services.credentials.states.keys import ApiKey
+from services.credentials.states.organization import Organization
+from services.credentials.states.webhook import Webhook
 
 
 def organization_view(entry: Entry[Organization]) -> OrganizationView:

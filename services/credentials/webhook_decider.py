@@ -21,7 +21,7 @@ from contracts.webhooks import (
     WebhookResumed,
     WebhookSecretRotated,
 )
-from services.credentials.state import Webhook, evolve
+from services.credentials.states.webhook import Webhook
 
 SECRET, PREVIOUS, HEADERS = "secret", "previous", "headers"
 References = Mapping[str, str]  # secret → its entry in the bucket SECRETS
@@ -56,7 +56,7 @@ def decide_change(command: ChangeWebhook, held: Webhook, references: References)
         headers=held.headers if command.headers is None else tuple(command.headers),
         secrets={**kept, **references},
     )
-    return [] if evolve(held, changed) == held else [changed]
+    return [] if held.evolve(changed) == held else [changed]
 
 
 def decide_rotation(

@@ -42,7 +42,7 @@ from services.credentials.commands import Commands, Draft, Prepare
 from services.credentials.handlers import Registry
 from services.credentials.ids import new_id
 from services.credentials.plans import Plan
-from services.credentials.state import Webhook, evolve
+from services.credentials.states.webhook import Webhook
 from services.credentials.vault import Vault, new_references
 from services.credentials.webhook_decider import (
     HEADERS,
@@ -87,7 +87,7 @@ class WebhookHandlers:
             await self._check(request.organization, request.name, request.integration_id, but=request.id)
             state = held
             for event in events:
-                state = evolve(state, event)
+                state = state.evolve(event)
             replaced[:] = _references(held) - _references(state)
             answer = views.webhook_view(request.id, created_at, state, now)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)
@@ -106,7 +106,7 @@ class WebhookHandlers:
             subject, held, last, created_at = await self._load(request.organization, request.id)
             reference = new_references(request.organization, request.id, secrets)[SECRET]
             [event] = decide_rotation(request, held, now, reference)
-            state = evolve(held, event)
+            state = held.evolve(event)
             replaced[:] = _references(held) - _references(state)
             view = views.webhook_view(request.id, created_at, state, now)
             answer = WebhookWithSecret(**view.model_dump(), secret=secrets[SECRET].get_secret_value())
@@ -128,7 +128,7 @@ class WebhookHandlers:
             subject, state, last, created_at = await self._load(request.organization, request.id)
             events = decide_steering(request, state)
             for event in events:
-                state = evolve(state, event)
+                state = state.evolve(event)
             answer = views.webhook_view(request.id, created_at, state, now)
             return Draft(tuple(Append(subject, event, last) for event in events), answer)
 
@@ -187,7 +187,7 @@ def creation(
     references = new_references(request.organization, id, secrets)
     [event] = decide_creation(request, references, subscription)
     subject = subjects.registry(request.organization, "webhook", id)
-    view = views.webhook_view(id, now, evolve(Webhook(), event), now)
+    view = views.webhook_view(id, now, Webhook().evolve(event), now)
     answer = WebhookWithSecret(**view.model_dump(), secret=secrets[SECRET].get_secret_value())
     return Draft((Append(subject, event, 0),), answer)
 

@@ -34,7 +34,7 @@ from contracts.organizations import List, OrganizationIssued
 from runtime.bus import Bus
 from runtime.rpc import call
 from services.credentials.alert_rule_handlers import decide_alert_rule
-from services.credentials.state import BUILT_IN_RULE, AlertRuleState, evolve
+from services.credentials.states.alert_rule import BUILT_IN_RULE, AlertRuleState
 from tests.credentials.parts import new_organization, refused
 
 HOT = AlertRule(name="hot", condition=Threshold(kind="threshold", metric="t", operator=">", value=80))
@@ -78,7 +78,7 @@ def test_what_is_not_about_devices_has_no_scope_of_devices() -> None:
 
 def test_the_built_in_rule_is_switched_off_and_stays_one_of_links() -> None:
     (off,) = decide_alert_rule(change(LINKS, enabled=False), BUILT_IN_RULE)
-    assert not evolve(BUILT_IN_RULE, off).rule.enabled  # type: ignore[union-attr]
+    assert not BUILT_IN_RULE.evolve(off).rule.enabled  # type: ignore[union-attr]
     for command in (delete(LINKS), change(LINKS, condition=NoData(kind="no_data", for_s=60))):
         with pytest.raises(Refused) as error:
             decide_alert_rule(command, BUILT_IN_RULE)
@@ -88,7 +88,7 @@ def test_the_built_in_rule_is_switched_off_and_stays_one_of_links() -> None:
 def test_a_deleted_rule_is_deleted_again_and_not_changed() -> None:
     (gone,) = decide_alert_rule(delete(), HELD)
     assert isinstance(gone, AlertRuleDeleted)
-    ended = evolve(HELD, gone)
+    ended = HELD.evolve(gone)
     assert decide_alert_rule(delete(), ended) == []
     with pytest.raises(Refused) as error:
         decide_alert_rule(change(name="x"), ended)

@@ -39,7 +39,11 @@ from services.credentials.decider import (
     decide_organization,
 )
 from services.credentials.integration_decider import decide_integration
-from services.credentials.state import ApiKey, Credential, Integration, Organization, StateT, evolve
+from services.credentials.states.base import StateT
+from services.credentials.states.credential import Credential
+from services.credentials.states.integration import Integration
+from services.credentials.states.keys import ApiKey
+from services.credentials.states.organization import Organization
 from tests.credentials.parts import refused
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -70,7 +74,7 @@ CREATED = IntegrationCreated(
 
 def given(empty: StateT, *events: Event) -> StateT:
     for event in events:
-        empty = evolve(empty, event)
+        empty = empty.evolve(event)
     return empty
 
 
@@ -266,4 +270,4 @@ class TestIntegration:
 
 def test_an_event_of_another_kind_changes_nothing() -> None:
     held = given(Credential(), ISSUED)
-    assert evolve(held, OrganizationDeleted()) == held
+    assert held.evolve(OrganizationDeleted()) == held

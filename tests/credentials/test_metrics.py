@@ -26,7 +26,7 @@ from contracts.subjects import registry
 from runtime.bus import Bus
 from runtime.rpc import call
 from services.credentials.metric_handlers import decide_metric
-from services.credentials.state import Metric
+from services.credentials.states.said import Metric
 from tests.credentials.parts import CredentialsService, entries, new_organization, refused
 
 SAID = MetricDescribed(name="t", unit="°C")

@@ -15,7 +15,7 @@ from services.credentials.mosquitto.expiries import Expiries
 from services.credentials.mosquitto.presence import _CONNECTED, _ENDED
 from services.credentials.mosquitto.staff import STAFF
 from services.credentials.mosquitto.wanted import Acl, Client, Held, acls_of, device, publishable, repair
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 
 ID = "cred_0123456789abcdef"
 STATE = Credential(

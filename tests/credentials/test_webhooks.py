@@ -57,7 +57,7 @@ from contracts.webhooks import (
 )
 from runtime.bus import Bus
 from runtime.rpc import call
-from services.credentials.state import Webhook, evolve
+from services.credentials.states.webhook import Webhook
 from services.credentials.webhook_decider import decide_rotation, decide_steering, held_secrets
 from tests.credentials.parts import (
     CredentialsService,
@@ -76,7 +76,7 @@ def settings(name: str = "ops", url: str = URL, **more: Any) -> WebhookSettings:
 
 
 def held(**more: Any) -> Webhook:
-    state = evolve(Webhook(), WebhookCreated(settings=settings(), secrets={"secret": "s1"}, **more))
+    state = Webhook().evolve(WebhookCreated(settings=settings(), secrets={"secret": "s1"}, **more))
     assert state.status == "active"
     return state
 
@@ -138,12 +138,12 @@ def test_kinds_are_meant_by_name_by_what_is_above_them_or_all_but_messages() -> 
 
 
 def test_the_old_secret_is_held_for_its_grace_and_the_one_before_it_no_longer() -> None:
-    state = evolve(held(), decide_rotation(rotation(), held(), NOW, "s2")[0])
+    state = held().evolve(decide_rotation(rotation(), held(), NOW, "s2")[0])
     assert held_secrets(state, NOW) == {"secret": "s2", "previous": "s1"}
     assert held_secrets(state, NOW + timedelta(seconds=61)) == {"secret": "s2"}
-    again = evolve(state, decide_rotation(rotation(), state, NOW, "s3")[0])
+    again = state.evolve(decide_rotation(rotation(), state, NOW, "s3")[0])
     assert held_secrets(again, NOW) == {"secret": "s3", "previous": "s2"}
-    ended = evolve(again, decide_rotation(rotation(0), again, NOW, "s4")[0])
+    ended = again.evolve(decide_rotation(rotation(0), again, NOW, "s4")[0])
     assert held_secrets(ended, NOW) == {"secret": "s4"}
 
 
@@ -152,9 +152,9 @@ def test_pausing_twice_and_resuming_what_runs_are_nothing() -> None:
     resume = ResumeWebhook(organization="o", actor="k", id="w")
     assert decide_steering(resume, held()) == []
     [event] = decide_steering(pause, held())
-    paused = evolve(held(), event)
+    paused = held().evolve(event)
     assert (paused.paused, decide_steering(pause, paused)) == ("gone", [])
-    assert evolve(paused, decide_steering(resume, paused)[0]).paused is None
+    assert paused.evolve(decide_steering(resume, paused)[0]).paused is None
     assert isinstance(event, WebhookPaused)
 
 

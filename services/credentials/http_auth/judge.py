@@ -13,7 +13,7 @@ from services.credentials.directory import Directory, Entry
 from services.credentials.filters import expanded
 from services.credentials.ids import client_id_belongs
 from services.credentials.refusals import Refusals
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 from services.credentials.views import standing
 
 

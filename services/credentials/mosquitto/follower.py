@@ -27,7 +27,7 @@ from services.credentials.mosquitto.mirror import Mirror
 from services.credentials.mosquitto.restore import Restore
 from services.credentials.mosquitto.staff import STAFF
 from services.credentials.mosquitto.wanted import NOBODY, Client, Command, Repair, device, repair
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 from services.credentials.views import standing
 
 _log = log(part="mosquitto")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from services.credentials.mosquitto import verifier
-from services.credentials.state import Credential
+from services.credentials.states.credential import Credential
 
 Command = dict[str, Any]
 NOBODY: Mapping[str, bool] = {

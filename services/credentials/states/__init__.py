@@ -1,0 +1,1 @@
+"""What the registry's entities are, as their events say; pure."""
