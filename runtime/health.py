@@ -8,8 +8,8 @@ from typing import Any
 
 import uvicorn
 from opentelemetry.metrics import CallbackOptions, Observation
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from runtime.exposition import exposition
 from runtime.observe import meter
 
 Check = Callable[[], str | None]
@@ -39,8 +39,8 @@ class Health:
     def missing(self) -> dict[str, str]:
         return {name: why for name, check in self._checks.items() if (why := check()) is not None}
 
-    def answer(self, path: str) -> tuple[int, str, bytes] | None:
-        """Status, content type and body, or None for a path that is not ours."""
+    def answer(self, path: str, accept: str = "") -> tuple[int, str, bytes] | None:
+        """Status, content type and body, or None for a path that is not ours; `accept` is the header."""
         if path == "/healthz":
             return 200, "application/json", b'{"status":"ok"}'
         if path == "/readyz":
@@ -48,14 +48,15 @@ class Health:
             body = {"status": "not ready" if missing else "ready", "missing": missing}
             return 503 if missing else 200, "application/json", json.dumps(body).encode()
         if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, generate_latest()
+            return 200, *exposition(accept)
         return None
 
     async def __call__(self, scope: dict[str, Any], _receive: Receive, send: Send) -> None:
         """An ASGI app for services that have no other HTTP listener."""
         if scope["type"] != "http":
             return
-        status, content_type, body = self.answer(scope["path"]) or (404, "text/plain", b"not found")
+        accept = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")
+        status, content_type, body = self.answer(scope["path"], accept) or (404, "text/plain", b"not found")
         headers = [(b"content-type", content_type.encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

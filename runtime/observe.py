@@ -2,7 +2,7 @@
 
 Traces leave by OTLP when the standard variables ask for it (`OTEL_EXPORTER_OTLP_ENDPOINT`), as many of them as
 `OTEL_TRACES_SAMPLER` says. `/metrics` is always there; where `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is set metrics leave
-by OTLP as well, with the traces that they were measured in as exemplars (Prometheus' own exporter has none).
+by OTLP as well. Both tell durations with the traces that they were measured in, as exemplars.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.metrics import Counter, Histogram, UpDownCounter
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider, TraceBasedExemplarFilter
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -28,12 +28,16 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from contracts.envelope import TRACEPARENT
+from runtime.exposition import ScrapedReader
 from runtime.sampling import sampler
 
 tracer = trace.get_tracer("hybridmq")
 meter = metrics.get_meter("hybridmq")
 _propagator = TraceContextTextMapPropagator()
 LINKS_MAX = 128  # what the SDK keeps of a batch's links
+DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Bounds of a histogram's buckets: a call takes a millisecond, an export half a minute. The SDK's own begin at 5."""
+_from_zero: list[tuple[Counter | UpDownCounter, Mapping[str, str]]] = []
 _exporting = False
 
 
@@ -46,10 +50,16 @@ def set_up(service: str, level: str = "INFO") -> None:
         _exporting = True
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    readers: list[MetricReader] = [PrometheusMetricReader()]
+    readers: list[MetricReader] = [ScrapedReader()]
     if os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"):
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
-    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=readers))
+    # Of traces that nobody gets there are no exemplars: they would lead nowhere.
+    exemplars = TraceBasedExemplarFilter() if _exporting else AlwaysOffExemplarFilter()
+    metrics.set_meter_provider(
+        MeterProvider(resource=resource, metric_readers=readers, exemplar_filter=exemplars)
+    )
+    for counter, labels in _from_zero:
+        counter.add(0, labels)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -66,6 +76,23 @@ def set_up(service: str, level: str = "INFO") -> None:
     logging.basicConfig(
         stream=sys.stdout, level=logging.WARNING, format='{"level":"%(levelname)s","event":"%(message)s"}'
     )
+
+
+def duration(name: str, description: str) -> Histogram:
+    """A histogram of seconds."""
+    return meter.create_histogram(
+        name, unit="s", description=description, explicit_bucket_boundaries_advisory=DURATIONS_S
+    )
+
+
+def from_zero(counter: Counter | UpDownCounter, *labels: Mapping[str, str]) -> None:
+    """Tells it with these labels (with none where none are named) before it counts anything.
+
+    A series that begins with its first event has no increase then: a graph does not show it, no alert hears of it.
+    """
+    for each in labels or ({},):
+        _from_zero.append((counter, each))
+        counter.add(0, each)  # in a process that is set up already
 
 
 def log(**bound: Any) -> structlog.stdlib.BoundLogger:

@@ -19,10 +19,10 @@ from contracts import failures
 from contracts.calls import AnswerT, BulkCall, Call, CallWithSteps, RequestT, StepT
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.bus import Bus
-from runtime.observe import log, mark_failed, meter, span, with_trace
+from runtime.observe import duration, log, mark_failed, span, with_trace
 
 _log = log(part="rpc")
-_duration = meter.create_histogram("hybridmq.call.duration", unit="s", description="Time to answer a call")
+_duration = duration("hybridmq.call.duration", "Time to answer a call")
 STEPS = "hmq-steps"  # the header by which a caller says that it follows the steps
 CONCURRENT_MAX = 64  # requests of one kind under way in one process; more wait in the subscription
 

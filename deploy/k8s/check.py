@@ -57,7 +57,7 @@ def problems() -> list[str]:
     if nats_conf.PATH.read_text() != nats_conf.text():
         found.append("components/nats/nats.conf is not what contracts/permissions.py says: make manifests")
     found += [
-        f"{dashboard.path.name} is not what deploy/k8s/dashboards.py says: make manifests"
+        f"{dashboard.path.name} is not what deploy/k8s/dashboards says: make manifests"
         for dashboard in dashboards.ALL
         if dashboard.path.read_text() != dashboard.text()
     ]

@@ -1,32 +1,40 @@
-"""A dashboard as Grafana has it, from what it is to tell; and the PromQL that its lines have in common."""
+"""A dashboard as Grafana has it (its classic JSON model), from what it is to tell; and the PromQL that lines share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "components" / "monitoring" / "dashboards"
-WIDTH, HEIGHT, ACROSS = 8, 7, 3
+COLUMNS = 24  # of Grafana's grid
+SIZES = {"timeseries": (8, 8), "stat": (4, 4)}
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+TAG = "hybridmq"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One graph: what it tells, in which unit of Grafana's, and (legend, PromQL) of its lines."""
+    """One graph, or one number: what it tells, in which unit of Grafana's, and (legend, PromQL) of its lines."""
 
     title: str
     unit: str
+    says: str  # for whoever sees it for the first time, at night: what it is, and what is bad
     lines: Sequence[tuple[str, str]]
-    says: str = ""
+    bad_above: float | None = None
+    bad_below: float | None = None
+    most: float | None = None  # what there can be
+    exemplars: bool = False  # points that lead to a trace
+    kind: str = "timeseries"
 
 
 @dataclass(frozen=True)
 class Dashboard:
     uid: str
     title: str
+    says: str
     panels: Sequence[Panel]
     variables: Sequence[tuple[str, str]] = ()  # name, and the PromQL that lists its values
 
@@ -44,13 +52,28 @@ class Dashboard:
         return {
             "uid": f"hybridmq-{self.uid}",
             "title": f"HybridMQ / {self.title}",
-            "tags": ["hybridmq"],
+            "description": self.says,
+            "tags": [TAG],
             "schemaVersion": 39,
             "editable": False,
             "graphTooltip": 1,
             "refresh": "30s",
             "time": {"from": "now-3h", "to": "now"},
             "timezone": "utc",
+            "links": [
+                {
+                    "title": "HybridMQ",
+                    "type": "dashboards",
+                    "tags": [TAG],
+                    "asDropdown": True,
+                    "keepTime": True,
+                    "includeVars": False,
+                    "targetBlank": False,
+                    "icon": "external link",
+                    "tooltip": "The other dashboards, over the same time",
+                    "url": "",
+                }
+            ],
             "templating": {
                 "list": [
                     {
@@ -62,45 +85,101 @@ class Dashboard:
                     *(_variable(name, query) for name, query in self.variables),
                 ]
             },
-            "panels": [_panel(number, panel) for number, panel in enumerate(self.panels)],
+            "panels": [
+                _panel(number, panel, at)
+                for number, (panel, at) in enumerate(zip(self.panels, placed(self.panels), strict=True), 1)
+            ],
         }
+
+
+def placed(panels: Sequence[Panel]) -> Iterator[dict[str, int]]:
+    """Where each goes: from the left, a new row where it is full or the kind changes."""
+    x = y = height = 0
+    kind = ""
+    for panel in panels:
+        width, tall = SIZES[panel.kind]
+        if x + width > COLUMNS or (kind and panel.kind != kind):
+            x, y = 0, y + height
+        yield {"x": x, "y": y, "w": width, "h": tall}
+        x, height, kind = x + width, tall, panel.kind
 
 
 def _variable(name: str, query: str) -> dict[str, Any]:
     return {
         "name": name,
+        "label": name.capitalize(),
         "type": "query",
         "datasource": SOURCE,
         "query": {"query": query, "refId": name},
         "refresh": 2,
         "includeAll": True,
         "allValue": ".*",
+        "current": {"text": ["All"], "value": ["$__all"]},
         "multi": True,
         "sort": 1,
     }
 
 
-def _panel(number: int, panel: Panel) -> dict[str, Any]:
-    row, column = divmod(number, ACROSS)
+def _panel(number: int, panel: Panel, at: dict[str, int]) -> dict[str, Any]:
     return {
-        "id": number + 1,
-        "type": "timeseries",
+        "id": number,
+        "type": panel.kind,
         "title": panel.title,
         "description": panel.says,
         "datasource": SOURCE,
-        "gridPos": {"x": column * WIDTH, "y": row * HEIGHT, "w": WIDTH, "h": HEIGHT},
-        "fieldConfig": {
-            "defaults": {"unit": panel.unit, "min": 0, "custom": {"fillOpacity": 10}},
-            "overrides": [],
-        },
-        "options": {
-            "legend": {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]}
-        },
+        "gridPos": at,
+        "fieldConfig": {"defaults": _fields(panel), "overrides": []},
+        "options": _OPTIONS[panel.kind],
         "targets": [
-            {"refId": chr(ord("A") + at), "datasource": SOURCE, "expr": query, "legendFormat": legend}
+            {
+                "refId": chr(ord("A") + at),
+                "datasource": SOURCE,
+                "expr": query,
+                "legendFormat": legend,
+                "exemplar": panel.exemplars,
+            }
             for at, (legend, query) in enumerate(panel.lines)
         ],
     }
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "timeseries": {
+        "legend": {
+            "displayMode": "table",
+            "placement": "bottom",
+            "calcs": ["lastNotNull", "max"],
+            "showLegend": True,
+            "sortBy": "Last *",
+            "sortDesc": True,
+        },
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+    "stat": {
+        "reduceOptions": {"calcs": ["lastNotNull"]},
+        "colorMode": "value",
+        "graphMode": "area",
+        "textMode": "value",
+    },
+}
+
+
+def _fields(panel: Panel) -> dict[str, Any]:
+    fields: dict[str, Any] = {"unit": panel.unit, "min": 0}
+    if panel.most is not None:
+        fields["max"] = panel.most
+    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+    if panel.bad_above is not None:
+        steps.append({"color": "red", "value": panel.bad_above})
+    if panel.bad_below is not None:
+        steps = [{"color": "red", "value": None}, {"color": "green", "value": panel.bad_below}]
+    fields["thresholds"] = {"mode": "absolute", "steps": steps}
+    if panel.kind == "stat":
+        fields["color"] = {"mode": "thresholds"}
+    else:
+        limit = {"mode": "line" if len(steps) > 1 else "off"}
+        fields["custom"] = {"fillOpacity": 10, "thresholdsStyle": limit}
+    return fields
 
 
 def rate(metric: str, by: str = "", where: str = "") -> str:
@@ -108,6 +187,15 @@ def rate(metric: str, by: str = "", where: str = "") -> str:
     group = f" by ({by})" if by else ""
     selector = f"{{{where}}}" if where else ""
     return f"sum{group} (rate({metric}{selector}[$__rate_interval]))"
+
+
+def rates(metric: str, by: str, where: str = "") -> list[tuple[str, str]]:
+    """The lines of what should not happen: their sum, 0 while there is none; and each that there is."""
+    legend = " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
+    return [
+        ("all", f"{rate(metric, where=where)} or vector(0)"),
+        (legend, f"{rate(metric, by, where)} > 0"),
+    ]
 
 
 def quantile(q: float, metric: str, by: str = "", where: str = "") -> str:

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from contracts.device_commands import WAIT_S_MAX
 from contracts.envelope import TRACEPARENT
 from contracts.failures import Failure, Refused, Unavailable
-from runtime.observe import log, mark_failed, meter, span, traceparent
+from runtime.observe import duration, log, mark_failed, span, traceparent
 from services.gateway import problems
 from services.gateway.access import template
 from services.gateway.handshake import as_get
@@ -34,9 +34,7 @@ LASTING_S = {
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = log(part="access")
-_duration = meter.create_histogram(
-    "http.server.request.duration", unit="s", description="Time to answer an HTTP request"
-)
+_duration = duration("http.server.request.duration", "Time to answer an HTTP request")
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

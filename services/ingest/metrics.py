@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from runtime.observe import meter
+from contracts.links import LinkState
+from runtime.observe import from_zero, meter
 
 
 @dataclass(slots=True)
@@ -41,8 +43,20 @@ duplicates = meter.create_counter("hybridmq.ingest.duplicates", description="Red
 dropped = meter.create_counter("hybridmq.ingest.dropped", description="Messages not stored, by reason")
 replies = meter.create_counter("hybridmq.ingest.replies", description="Replies to devices, by outcome")
 published = meter.create_counter("hybridmq.ingest.published", description="Published out, by outcome")
+from_zero(duplicates)
+for kind in ("hosted.dropped", "link.dropped"):
+    from_zero(
+        dropped,
+        *(
+            {"kind": kind, "reason": reason}
+            for reason in ("log.unavailable", "payload.too_large", "topic.invalid")
+        ),
+    )
+from_zero(dropped, {"kind": "hosted.overload", "reason": "log.unavailable"})
+from_zero(replies, {"outcome": "sent"}, {"outcome": "dropped"})
+from_zero(published, {"outcome": "ok"})
 
-link_states: Counter[str] = Counter()
+link_states: Counter[str] = Counter(dict.fromkeys(get_args(LinkState), 0))
 
 
 def _observe_links(_: CallbackOptions) -> Iterable[Observation]:

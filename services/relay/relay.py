@@ -12,13 +12,16 @@ from typing import NamedTuple, cast
 
 from cryptography import x509
 
-from runtime.observe import log, meter
+from runtime.observe import from_zero, log, meter
 from services.relay.connect_packet import Malformed
 from services.relay.openings import Opening, Peer
 
 _log = log(part="relay")
 _connections = meter.create_up_down_counter("hybridmq.relay.connections", description="Devices connected now")
 _refused = meter.create_counter("hybridmq.relay.refused", description="Connections ended here, by reason")
+REASONS = ("broker unreachable", "malformed", "silent", "too many connections")
+from_zero(_connections)
+from_zero(_refused, *({"reason": reason} for reason in REASONS))
 OPENING_S = 10.0  # from the end of the handshake to a whole CONNECT
 UPSTREAM_S = 5.0
 

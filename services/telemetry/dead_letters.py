@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from contracts import dead_letters, subjects
-from contracts.failures import Unavailable
+from contracts.failures import CODES, Unavailable
 from contracts.streams import PAYLOAD_BYTES_MAX
 from runtime.log_writer import MESSAGE_ID, LogWriter
-from runtime.observe import log, meter
+from runtime.observe import from_zero, log, meter
 from services.telemetry.decoding import Failed
 
 _log = log(part="dead letters")
 _written = meter.create_counter(
     "hybridmq.dead.letters", description="Messages that could not be decoded, by reason"
 )
+OF_DECODERS = ("decoder", "metric", "path", "payload", "topic", "value")
+from_zero(_written, *({"reason": code} for code in CODES if code.partition(".")[0] in OF_DECODERS))
 
 
 def _fitting(payload: bytes) -> bytes:

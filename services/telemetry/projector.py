@@ -21,7 +21,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from contracts.failures import Unavailable
 from runtime import jetstream
 from runtime.jetstream import ApiError
-from runtime.observe import log, meter, span
+from runtime.observe import duration, log, meter, span
 from runtime.pull import Entry, Pull
 from services.telemetry import checkpoints, parting
 from services.telemetry.checkpoints import Outdated, Overtaken, Session
@@ -31,10 +31,16 @@ from services.telemetry.place import Change, Checkpoint, place
 
 _log = log(part="projector")
 _batch = meter.create_histogram(
-    "hybridmq.projection.batch", unit="{message}", description="Messages a transaction"
+    "hybridmq.projection.batch",
+    unit="{message}",
+    description="Messages a transaction",
+    explicit_bucket_boundaries_advisory=(1, 10, 30, 100, 300, 1000, 2000, 4000),
+)
+_messages = meter.create_counter(
+    "hybridmq.projection.messages", unit="{message}", description="Messages whose rows are stored"
 )
 _rows = meter.create_counter("hybridmq.projection.rows", unit="{row}", description="Rows stored")
-_commit = meter.create_histogram("hybridmq.projection.commit", unit="s", description="Time of a transaction")
+_commit = duration("hybridmq.projection.commit", "Time of a transaction")
 _shown: list[Projector[Any]] = []  # one instrument has one callback, whoever makes it again is not heard
 
 
@@ -120,6 +126,8 @@ class Projector(Generic[BatchT]):
         self._place: Checkpoint | None = None
         self._name = name or projection.name
         self._labels = {"projection": self._name}
+        for counter in (_messages, _rows):
+            counter.add(0, self._labels)  # told from the start: that nothing comes is seen, too
         if name is None:
             _shown.append(self)
 
@@ -262,10 +270,11 @@ class Projector(Generic[BatchT]):
                 rows = await self._projection.write(connection, batch)
                 await self._beside(connection, batch, entries)
             current.set_attribute("rows", rows)
+            _commit.record(time.perf_counter() - started, self._labels)
         self._projection.committed(batch)
         self._place = _behind(at, entries)
-        _commit.record(time.perf_counter() - started, self._labels)
         _batch.record(len(entries), self._labels)
+        _messages.add(len(entries), self._labels)
         _rows.add(rows, self._labels)
         return self._place
 

@@ -17,6 +17,7 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.stack import Stack
 from tests.conftest import MakeMosquitto
 from tests.support.eventually import eventually_now
+from tests.support.prometheus import Prometheus, needs_prometheus, targets
 from tests.support.tenant import Tenant
 
 pytestmark = pytest.mark.system
@@ -187,3 +188,23 @@ def test_a_duration_names_the_trace_that_it_was_measured_in(traced: Tenant, coll
     traced.http.get("/v1/credentials", headers={"traceparent": traceparent(trace)})
     eventually_now(lambda: ("http.server.request.duration", trace) in collector.exemplars)
     eventually_now(lambda: ("hybridmq.call.duration", trace) in collector.exemplars)
+
+
+@needs_prometheus
+def test_prometheus_takes_the_trace_of_a_duration_from_metrics(traced: Tenant, tmp_path: Path) -> None:
+    prometheus = Prometheus(tmp_path / "prometheus", targets(traced.stack))
+    prometheus.start()
+    try:
+        trace = "9" * 31 + "a"
+        traced.http.get("/v1/credentials", headers={"traceparent": traceparent(trace)})
+        traced.http.get("/v1/credentials", headers={"traceparent": f"00-{'9' * 31}b-00f067aa0ba902b7-00"})
+
+        def exemplars(metric: str) -> set[str]:
+            found = prometheus.ask("query_exemplars", query=f"{metric}_seconds_bucket", start="0", end="9e9")
+            return {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
+
+        eventually_now(lambda: trace in exemplars("http_server_request_duration"))
+        eventually_now(lambda: trace in exemplars("hybridmq_call_duration"))
+        assert "9" * 31 + "b" not in exemplars("http_server_request_duration"), "a trace that was not kept"
+    finally:
+        prometheus.stop()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.bus import Bus
 from runtime.jetstream import ApiError
-from runtime.observe import log, meter
+from runtime.observe import from_zero, log, meter
 from services.gateway.auth import Keys
 from services.gateway.live import wire
 from services.gateway.live.hub import Hub
@@ -36,6 +36,7 @@ AWAY_S = 1.0
 LAST_WORDS_S = 1.0  # for a reader that is ended to take the reason
 _log = log(part="live")
 _readers = meter.create_up_down_counter("hybridmq.stream.readers", description="Open readers of /v1/stream")
+from_zero(_readers)
 _ended = meter.create_counter("hybridmq.stream.ended", description="Streams that ended, by reason")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import Path
+from typing import Any
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.params import FromPath
 from litestar.response import Redirect
 from pydantic_core import to_json
@@ -20,8 +21,8 @@ _PAGE_CSP = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ance
 _PAGE_HEADERS = {"content-security-policy": _PAGE_CSP, "cache-control": "no-cache"}
 
 
-def _health(gateway: Gateway, path: str) -> Response[bytes]:
-    status, content_type, body = gateway.health.answer(path) or (404, "text/plain", b"")
+def _health(gateway: Gateway, path: str, accept: str = "") -> Response[bytes]:
+    status, content_type, body = gateway.health.answer(path, accept) or (404, "text/plain", b"")
     return Response(body, status_code=status, media_type=content_type)
 
 
@@ -38,9 +39,9 @@ async def readyz(gateway: Backend) -> Response[bytes]:
 
 
 @get("/metrics", include_in_schema=False)
-async def metrics(gateway: Backend) -> Response[bytes]:
+async def metrics(gateway: Backend, request: Request[Any, Any, Any]) -> Response[bytes]:
     """For Prometheus."""
-    return _health(gateway, "/metrics")
+    return _health(gateway, "/metrics", request.headers.get("accept", ""))
 
 
 @get("/", include_in_schema=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contracts.webhook_deliveries import Outcome
-from runtime.observe import meter
+from runtime.observe import duration, from_zero, meter
 
 _attempts = meter.create_counter("hybridmq.webhook.attempts", description="Calls to webhooks, by outcome")
-_duration = meter.create_histogram("hybridmq.webhook.duration", unit="s", description="Time a call took")
+from_zero(_attempts, {"outcome": "ok"})
+_duration = duration("hybridmq.webhook.duration", "Time a call took")
 
 
 def attempted(outcome: Outcome) -> None:
