@@ -16,7 +16,7 @@ from services.gateway.live.socket import HttpProtocol, WebSocketProtocol
 from services.gateway.live.streams import Live
 from services.gateway.settings import HEADERS_BYTES_MAX, GatewaySettings
 
-IDLE_S = 30  # a proxy's own idle time is longer: it must not meet a connection that is just being closed
+IDLE_S = 90  # longer than a proxy keeps what rests (60 s with most): it must not send into a connection that closes
 BACKLOG = 1024
 WEBSOCKET_BYTES_MAX = 1024  # of a message to us: there are none
 PING_S = 20.0  # a WebSocket whose other end is gone without a word is closed after twice this

@@ -13,7 +13,7 @@ from deploy.k8s.rules.settings import LIBRARIES, SETTINGS
 from deploy.local.stack import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-OURS = {name: service for name, service in SERVICES.items() if service.get("image") == "hybridmq"}
+OURS = {name: service for name, service in SERVICES.items() if "hybridmq" in service["image"]}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,18 @@ def test_what_is_mounted_is_there(name: str, written: Path) -> None:
             assert host_path(written, mount)[0].exists(), mount
     for file in SERVICES[name].get("env_file", []):
         assert (ROOT / file).exists() or (written / file.removeprefix(".compose/")).exists(), file
+
+
+def test_what_is_built_here_is_pulled_from_nowhere() -> None:
+    assert {service["image"] for service in OURS.values()} == {"localhost/hybridmq:0.1.0"}
+    pulled = {name: service["pull_policy"] for name, service in OURS.items()}
+    assert pulled == {**dict.fromkeys(OURS, "never"), "provision": "build"}
+    assert [name for name, service in OURS.items() if "build" in service] == ["provision"]
+
+
+def test_the_roles_of_the_database_are_made_by_a_program() -> None:
+    """What cannot be run, PostgreSQL's image reads into its own shell, options and all."""
+    assert (ROOT / "deploy/k8s/components/postgres/roles.sh").stat().st_mode & 0o111
 
 
 def test_an_installation_is_not_written_over(written: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 
 import httpx
@@ -23,6 +24,10 @@ PRE_STOP_S = 0.5
 SENDERS = 4
 
 
+def client_of(pod: Service) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=pod.url, headers=bearer(KEYS.alpha), timeout=20)
+
+
 class Balancer:
     """What a Service of Kubernetes does: each new connection goes to one of the pods that are ready."""
 
@@ -30,9 +35,11 @@ class Balancer:
         self.ready = list(ready)
         self._turn = count()
 
+    def choose(self) -> Service:
+        return self.ready[next(self._turn) % len(self.ready)]
+
     def client(self) -> httpx.AsyncClient:
-        chosen = self.ready[next(self._turn) % len(self.ready)]
-        return httpx.AsyncClient(base_url=chosen.url, headers=bearer(KEYS.alpha), timeout=20)
+        return client_of(self.choose())
 
     async def replace(self, old: Service, new: Service) -> None:
         """One step of a rollout: the new one is ready before the old one hears of its end."""
@@ -45,19 +52,31 @@ class Balancer:
 
 
 class Sender:
-    """One request after the other, each over a connection of its own; `run()` until it is told to leave off."""
+    """One request after the other, each over a connection of its own, or, as a proxy does it, over one that it keeps
+    to each pod that is ready; `run()` until it is told to leave off."""
 
-    def __init__(self, balancer: Balancer) -> None:
+    def __init__(self, balancer: Balancer, *, keeps: bool) -> None:
         self._balancer = balancer
+        self._keeps = keeps
+        self._kept: dict[int, httpx.AsyncClient] = {}
         self.sent: list[int] = []
         self.failed: list[str] = []
         self.leave_off = False
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
+        pod = self._balancer.choose()
+        if self._keeps:
+            yield self._kept.setdefault(pod.port, client_of(pod))
+            return
+        async with client_of(pod) as client:
+            yield client
 
     async def run(self) -> None:
         body = {"topic": "devices/rollout/telemetry", "payload": {"a": 1}}
         while not self.leave_off:
             try:
-                async with self._balancer.client() as client:
+                async with self._client() as client:
                     answer = await client.post("/v1/ingest", json=body)
             except httpx.HTTPError as error:
                 self.failed.append(repr(error))
@@ -66,6 +85,8 @@ class Sender:
                 self.sent.append(int(answer.json()["sequence"]))
             else:
                 self.failed.append(f"{answer.status_code} {answer.text}")
+        for client in self._kept.values():
+            await client.aclose()
 
 
 class Reader:
@@ -96,7 +117,7 @@ async def test_a_rollout_of_two_gateways_loses_no_request_and_no_event(
     # In threads: the peers live in this event loop, and nats-server gives up who does not answer its pings.
     pods = [await asyncio.to_thread(run_service, "gateway", provisioned_nats) for _ in range(2)]
     balancer = Balancer(*pods)
-    reader, senders = Reader(balancer), [Sender(balancer) for _ in range(SENDERS)]
+    reader, senders = Reader(balancer), [Sender(balancer, keeps=bool(n % 2)) for n in range(SENDERS)]
 
     def sent() -> list[int]:
         return sorted(sequence for sender in senders for sequence in sender.sent)
