@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from deploy import compose
 from deploy.k8s.rules.settings import LIBRARIES, SETTINGS
+from deploy.local import postgres
 from deploy.local.stack import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
@@ -75,6 +77,32 @@ def test_what_is_built_here_is_pulled_from_nowhere() -> None:
 def test_the_roles_of_the_database_are_made_by_a_program() -> None:
     """What cannot be run, PostgreSQL's image reads into its own shell, options and all."""
     assert (ROOT / "deploy/k8s/components/postgres/roles.sh").stat().st_mode & 0o111
+
+
+def test_postgresql_can_be_set_up_with_what_its_image_is_told(tmp_path: Path) -> None:
+    """Of compose and of the overlay `dev`; a locale of C alone would be an encoding that the builtin one refuses."""
+    manifest = (ROOT / "deploy/k8s/components/postgres/postgres.yaml").read_text()
+    database = next(item for item in yaml.safe_load_all(manifest) if item["kind"] == "StatefulSet")
+    told = {
+        each["name"]: each["value"] for each in database["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    arguments = SERVICES["database-rw"]["environment"]["POSTGRES_INITDB_ARGS"]
+    assert told["POSTGRES_INITDB_ARGS"] == arguments
+    initdb = [
+        str(postgres.binaries() / "initdb"),
+        "-D",
+        str(tmp_path / "data"),
+        "--no-sync",
+        *arguments.split(),
+    ]
+    done = subprocess.run(
+        [*postgres._as_somebody(), *initdb],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"LANG": "en_US.utf8"},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_installation_is_not_written_over(written: Path) -> None:
