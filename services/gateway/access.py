@@ -125,6 +125,11 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/webhooks/{id}/deliveries/retry"): ("manage_integrations",),
 }
 
+BY_LINK: frozenset[tuple[str, str]] = frozenset(
+    {("GET", "/v1/telemetry/export"), ("GET", "/v1/activity/export")}
+)
+"""Files that a browser saves by a link, which carries no header: the operator names the organization in the address."""
+
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
     {("POST", "/console/session"), ("DELETE", "/console/session")}  # they look at the key themselves
 ) | frozenset(

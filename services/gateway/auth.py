@@ -85,7 +85,9 @@ def on_behalf(principal: Principal, organization: str | None) -> Principal:
     if organization is None:
         return principal
     if principal.organization != PLATFORM or not ORGANIZATION.fullmatch(organization):
-        raise Refused("scope.missing", "X-Organization is for the admin key, and names an organization's id")
+        raise Refused(
+            "scope.missing", "acting for another is for the admin key, which names an organization's id"
+        )
     return principal.model_copy(update={"organization": organization, "scopes": ALL_SCOPES})
 
 

@@ -9,7 +9,7 @@ from litestar.handlers import BaseRouteHandler
 
 from contracts.failures import Refused
 from contracts.organizations import PLATFORM, Principal
-from services.gateway.access import DEVICE, OPERATOR, PUBLIC, RIGHTS, allowed, template
+from services.gateway.access import BY_LINK, DEVICE, OPERATOR, PUBLIC, RIGHTS, allowed, template
 from services.gateway.auth import Keys, on_behalf, presented
 from services.gateway.sessions import Sessions
 
@@ -28,7 +28,10 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRoute
     else:
         secret = presented(connection.headers, device_allowed=DEVICE in needed)
     keys: Keys = connection.app.state.authenticator
-    principal = on_behalf(await keys.authenticate(secret), connection.headers.get("x-organization"))
+    named = connection.headers.get("x-organization")
+    if named is None and route in BY_LINK:
+        named = connection.query_params.get("organization")
+    principal = on_behalf(await keys.authenticate(secret), named)
     _check(principal, needed, is_device=secret.username is not None)
     connection.scope["auth"] = principal
     connection.scope["user"] = secret

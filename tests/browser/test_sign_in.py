@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from contracts.secrets_format import mint
+from deploy.local.stack import Stack
 from tests.browser.conftest import Visit
 from tests.support.browser import Visitor
 from tests.support.tenant import Tenant
@@ -54,7 +55,8 @@ def test_revoking_the_key_ends_its_session_at_once(member: Visitor, tenant: Tena
     tenant.http.delete(f"/v1/api-keys/{key['id']}")
     answer = member.api("GET", "/v1/credentials")
     assert (answer["status"], answer["body"]["code"]) == (401, "key.invalid")
-    member.open("/", "Sign in")
+    member.see("Sign in")  # by itself: what the page asks every few seconds is refused
+    expect(member.page.get_by_text("Your session has ended")).to_be_visible()
 
 
 def test_two_sessions_in_one_machine_see_each_its_own(visit: Visit, tenant: Tenant) -> None:
@@ -83,6 +85,43 @@ def test_the_operator_chooses_for_which_organization_a_page_is(visitor: Visitor,
     visitor.see("Credentials")
     assert f"org={tenant.id}" in visitor.page.url
     expect(visitor.page.get_by_text("of-the-chosen").first).to_be_visible()
+
+
+def test_the_operator_saves_files_of_the_organization_that_was_chosen(
+    visitor: Visitor, tenant: Tenant
+) -> None:
+    device = tenant.issue("of-the-chosen")
+    visitor.enter(tenant.stack.addresses.admin_key, tenant.id)
+    visitor.open(f"/activity?org={tenant.id}", "Activity")
+    expect(visitor.page.get_by_text("Credential issued").first).to_be_visible()
+    with visitor.page.expect_download() as downloading:
+        visitor.page.get_by_role("link", name="CSV").click()
+    assert device.id in downloading.value.path().read_text()
+
+
+def test_an_organization_is_made_found_and_deleted_by_its_name(visitor: Visitor, stack: Stack) -> None:
+    visitor.sign_in(stack.addresses.admin_key, "Organizations")
+    page = visitor.page
+    page.get_by_role("button", name="New organization").first.click()
+    dialog = page.get_by_role("dialog", name="New organization")
+    dialog.get_by_label("Name").fill("Short-lived Ltd.")
+    dialog.get_by_role("button", name="Create").click()
+    dialog.get_by_role("button", name="Show").click()
+    key = dialog.get_by_test_id("secret").inner_text()
+    dialog.get_by_role("checkbox", name="I saved it").check()
+    dialog.get_by_role("button", name="Done").click()
+    page.get_by_label("Search organizations").fill("short-lived")
+    expect(page.get_by_role("row").filter(has_text="Short-lived Ltd.")).to_have_count(1)
+    visitor.assert_accessible()
+    visitor.assert_fits()
+    page.get_by_role("button", name="Delete Short-lived Ltd.").click()
+    deletion = page.get_by_role("dialog", name="Delete this organization?")
+    expect(deletion.get_by_role("button", name="Delete")).to_be_disabled()
+    deletion.get_by_label("Type Short-lived Ltd. to confirm").fill("Short-lived Ltd.")
+    deletion.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No organization matches")).to_be_visible()
+    answer = page.request.get("/v1/credentials", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status == 401
 
 
 def test_a_key_that_may_not_manage_credentials_is_not_offered_to(visitor: Visitor, tenant: Tenant) -> None:

@@ -21,7 +21,7 @@ from contracts.organizations import Principal
 from contracts.secrets_format import mint
 from deploy.local.nats import NatsServer
 from services.gateway.parquet import Parquet
-from tests.gateway.peers import ALPHA, Peers, bearer
+from tests.gateway.peers import ALPHA, BETA, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
 from tests.gateway.test_stream import publish_revocation
 from tests.support.clients import platform_client
@@ -68,6 +68,25 @@ async def test_each_parameter_reaches_the_question(alpha: httpx.AsyncClient, pee
     assert (activity.wanted.organization, activity.wanted.kind, activity.wanted.status) == (
         ALPHA, ("link.down",), "failed",
     )  # fmt: skip
+
+
+async def test_the_operator_names_the_organization_in_a_link(
+    operator: httpx.AsyncClient, alpha: httpx.AsyncClient, peers: Peers
+) -> None:
+    for file, asked in ((URL, ExportReadings), ("/v1/activity/export", ExportActivity)):
+        assert (await operator.get(f"{file}?format=csv&organization={ALPHA}")).status_code == 200
+        wanted = peers.last(asked)
+        assert (wanted.wanted if isinstance(wanted, ExportActivity) else wanted).organization == ALPHA
+        assert_problem(await operator.get(f"{file}?format=csv"), "scope.missing")
+        assert_problem(await operator.get(f"{file}?format=csv&organization=org_short"), "scope.missing")
+        other = await operator.get(
+            f"{file}?format=csv&organization={ALPHA}", headers={"X-Organization": BETA}
+        )
+        assert_problem(other, "request.invalid", "organization")
+        for named in (ALPHA, BETA):
+            assert_problem(await alpha.get(f"{file}?format=csv&organization={named}"), "scope.missing")
+    unread = await operator.get(f"/v1/credentials?organization={ALPHA}")
+    assert_problem(unread, "scope.missing")
 
 
 async def test_pages_become_one_file(alpha: httpx.AsyncClient, peers: Peers) -> None:

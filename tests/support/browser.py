@@ -58,13 +58,15 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in").click()
         self.see(heading)
 
-    def enter(self, key: str) -> None:
-        """Signed in without the form, for whatever is no test of signing in; at the overview."""
+    def enter(self, key: str, organization: str | None = None) -> None:
+        """Signed in without the form, for whatever is no test of signing in; at the overview.
+
+        `organization`: whose, for the operator."""
         asked = self.page.context.request.post(
             f"{self.gateway}/console/session", data={"key": key}, headers={"x-console-session": "1"}
         )
         assert asked.ok, asked.text()
-        self.open("/", "Overview")
+        self.open(f"/?org={organization}" if organization else "/", "Overview")
 
     def api(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """What the page itself would get: status and body, with the session's cookie and our header."""

@@ -61,6 +61,15 @@ Resume = Annotated[
     ),
 ]
 
+ActingFor = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=64,
+        description="For the admin key, as the header `X-Organization`: a link carries none",
+    ),
+]
+"""The guard acts on it, as on the header."""
+
 
 def _one_of(values: tuple[str, ...], words: str) -> Any:
     return QueryParameter(max_length=16, description=words, schema_extra={"enum": list(values)})
@@ -100,6 +109,7 @@ async def export_telemetry(
     from_: From = None,
     to: To = None,
     cursor: Resume = None,
+    organization: ActingFor = None,
 ) -> ASGIApp:
     """Export readings as a file of any size: CSV, NDJSON or Parquet, oldest first.
 
@@ -111,6 +121,7 @@ async def export_telemetry(
     formula has an apostrophe before it. An organization has 2 exports at once, for at most 4 hours each; who takes
     nothing for 60 s is cut off. `Accept-Encoding: gzip` compresses.
     """
+    _agrees(organization, caller)
     _check("format", format, FORMATS)
     _check("shape", shape, SHAPES)
     first, last = span_of(from_, to)
@@ -159,12 +170,14 @@ async def export_activity(
     wanted: Wanted,
     format: ActivityFormat,
     cursor: Resume = None,
+    organization: ActingFor = None,
 ) -> ASGIApp:
     """Export activity as a file of any size: CSV or NDJSON, oldest first.
 
     With the filters of `GET /v1/activity`; limits, `cursor` and what a broken body means are those of
     `GET /v1/telemetry/export`. `details` are JSON, in CSV within a cell.
     """
+    _agrees(organization, caller)
     _check("format", format, FORMATS[:2])
     until = {"to": wanted.to or datetime.now(UTC)}
     listed = ListActivity(**{**wanted.model_dump(), **until}, organization=caller.organization)
@@ -176,6 +189,12 @@ async def export_activity(
 
     encoder = _encoder(request, format, ACTIVITY_COLUMNS)
     return await _begun(gateway, caller, request, f"activity.{format}", encoder, ask)
+
+
+def _agrees(named: str | None, caller: Principal) -> None:
+    """The header may name another than the address does: neither is guessed to be meant."""
+    if named is not None and named != caller.organization:
+        raise Invalid([FieldError(field="organization", detail="X-Organization names another")])
 
 
 def _check(name: str, value: str, values: tuple[str, ...]) -> None:

@@ -8,7 +8,6 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { onSessionEnded } from "./api/client";
 import { queryClient } from "./api/queries";
-import { sessionQuery } from "./api/session";
 import { router } from "./routes";
 import { theme } from "./theme";
 import { Toasts } from "./ui/toasts";
@@ -16,9 +15,7 @@ import { Toasts } from "./ui/toasts";
 onSessionEnded(() => {
   if (router.state.location.pathname === "/sign-in") return;
   const from = router.state.location.href;
-  queryClient.clear();
-  queryClient.setQueryData(sessionQuery.queryKey, null);
-  void router.navigate({ to: "/sign-in", search: { to: from } });
+  void router.navigate({ to: "/sign-in", search: { to: from, ended: true } });
 });
 
 const root = document.getElementById("root");

@@ -34,7 +34,10 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
-  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search.to) }),
+  validateSearch: (search: Record<string, unknown>): { to?: string; ended?: boolean } => ({
+    to: text(search.to),
+    ended: search.ended === true || undefined,
+  }),
   component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
 });
 

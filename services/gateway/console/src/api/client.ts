@@ -21,6 +21,16 @@ export function ownHeaders(): Record<string, string> {
   return { "x-console-session": "1", ...(organization ? { "x-organization": organization } : {}) };
 }
 
+/** The address of a file that the browser saves as it comes. A link carries no header: it names the organization itself. */
+export function fileAddress(
+  path: "/v1/telemetry/export" | "/v1/activity/export",
+  asked: Record<string, string | undefined>,
+): string {
+  const query = new URLSearchParams(organization ? { organization } : {});
+  for (const [name, value] of Object.entries(asked)) if (value) query.set(name, value);
+  return `${path}?${query}`;
+}
+
 /** What a refused response says; whoever waits for the session's end is told. */
 export async function refusal(response: Response): Promise<Problem> {
   const document = await response.json().catch(() => undefined);

@@ -1,4 +1,4 @@
-import { Anchor, Button, PasswordInput } from "@mantine/core";
+import { Alert, Anchor, Button, PasswordInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useRouter, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
@@ -11,7 +11,7 @@ import css from "./SignIn.module.css";
 
 /** A key for a session; the key itself goes nowhere but into the sealed cookie. */
 export function SignIn() {
-  const { to } = useSearch({ from: "/sign-in" });
+  const { to, ended } = useSearch({ from: "/sign-in" });
   const router = useRouter();
   const [key, setKey] = useState("");
   const entering = useMutation({
@@ -27,6 +27,11 @@ export function SignIn() {
   useEffect(() => {
     document.title = "Sign in · HybridMQ";
   }, []);
+  useEffect(() => {
+    if (!ended) return;
+    queryClient.clear(); // here, where no page is left that needs the session
+    queryClient.setQueryData(sessionQuery.queryKey, null);
+  }, [ended]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     entering.mutate(key.trim());
@@ -41,6 +46,12 @@ export function SignIn() {
         <form className={css.form} onSubmit={submit}>
           <h1 className={css.title}>Sign in</h1>
           <p className={css.words}>With an API key of your organization, or with the admin key.</p>
+          {ended && !entering.error && (
+            <Alert color="gray" variant="light" role="status">
+              Your session has ended: its time was over, or its key was revoked. You come back to where you
+              were.
+            </Alert>
+          )}
           <PasswordInput
             label="API key"
             placeholder="hmq_key_…"
@@ -62,7 +73,7 @@ export function SignIn() {
           <p className={css.small}>
             On the machine that runs the platform, <code>make run</code> prints the admin key. All that the
             console does,{" "}
-            <Anchor href="/docs" size="sm" underline="always">
+            <Anchor href="/docs" inherit underline="always">
               the API
             </Anchor>{" "}
             does.

@@ -5,9 +5,10 @@ import { BookOpen, LogOut, Moon, Search, Sun } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef } from "react";
 import { useSession } from "@/api/session";
 import { Tip } from "@/ui/Tip";
+import { NotAllowed } from "./fallbacks";
 import { Logo } from "./Logo";
 import { leave } from "./leave";
-import { NAVIGATION } from "./navigation";
+import { NAVIGATION, placeOf } from "./navigation";
 import { OrganizationName } from "./OrganizationName";
 import css from "./Shell.module.css";
 
@@ -60,10 +61,21 @@ export function Shell() {
         {jump && <Jump onClose={closeJump} />}
       </Suspense>
       <main id="main" ref={main} tabIndex={-1} className={css.main}>
-        <Outlet />
+        <Allowed path={path} />
       </main>
     </div>
   );
+}
+
+/** The page, or why this key does not see it. */
+function Allowed({ path }: { path: string }) {
+  const session = useSession();
+  const place = placeOf(path);
+  if (path === "/organizations" && !session.operator) return <NotAllowed title="Organizations" scopes={[]} />;
+  if (place?.scopes.length && !session.can(...place.scopes)) {
+    return <NotAllowed title={place.label} scopes={place.scopes} />;
+  }
+  return <Outlet />;
 }
 
 function Menu({ openJump }: { openJump: () => void }) {
@@ -74,11 +86,13 @@ function Menu({ openJump }: { openJump: () => void }) {
       <div className={css.head}>
         <Logo />
         <OrganizationName />
-        <button type="button" className={css.search} onClick={openJump}>
-          <Search size={15} aria-hidden />
-          <span>Go to…</span>
-          <Kbd size="xs">{mac ? "⌘ K" : "Ctrl K"}</Kbd>
-        </button>
+        {session.organization !== "" && (
+          <button type="button" className={css.search} onClick={openJump}>
+            <Search size={15} aria-hidden />
+            <span>Go to…</span>
+            <Kbd size="xs">{mac ? "⌘ K" : "Ctrl K"}</Kbd>
+          </button>
+        )}
       </div>
       <nav aria-label="Pages" className={css.nav}>
         {session.organization !== "" &&

@@ -95,14 +95,14 @@ export const NAVIGATION: Group[] = [
         to: "/dead-letters",
         label: "Dead letters",
         icon: MailWarning,
-        scopes: ["read", "manage_integrations"],
+        scopes: ["read"],
         words: "unreadable decoder retry discard failed",
       },
       {
         to: "/redecode",
         label: "Redecode",
         icon: History,
-        scopes: ["read", "manage_integrations"],
+        scopes: ["read"],
         words: "history decoder again replay dry run diff",
       },
       {
@@ -128,3 +128,10 @@ export const NAVIGATION: Group[] = [
     ],
   },
 ];
+
+/** The page of an address: `/devices/boiler-7` is one of Devices. */
+export function placeOf(path: string): Place | undefined {
+  return NAVIGATION.flatMap((group) => group.places).find(
+    ({ to }) => path === to || (to !== "/" && path.startsWith(`${to}/`)),
+  );
+}

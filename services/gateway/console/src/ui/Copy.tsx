@@ -1,7 +1,8 @@
 import { ActionIcon, Button } from "@mantine/core";
-import { Check, Copy as CopyIcon } from "lucide-react";
-import { useEffect, useState } from "react";
+import { Check, Copy as CopyIcon, Eye, EyeOff } from "lucide-react";
+import { type ClipboardEvent, useEffect, useState } from "react";
 import css from "./Copy.module.css";
+import { masked } from "./format";
 import { Tip } from "./Tip";
 
 /** Copies also where the page came by plain http from another machine, and browsers keep the clipboard shut. */
@@ -75,17 +76,43 @@ export function CopyValue({ text, label }: { text: string; label: string }) {
   );
 }
 
+interface CodeProps {
+  code: string;
+  label: string;
+  /** A secret within the code: hidden until asked for, and copied as it is. */
+  secret?: string;
+}
+
 /** Lines of code with a button that copies them. */
-export function CodeBlock({ code, label }: { code: string; label: string }) {
+export function CodeBlock({ code, label, secret }: CodeProps) {
+  const [shown, setShown] = useState(false);
+  const hides = secret !== undefined && !shown;
+  // What is selected by hand is copied whole, too
+  const onCopy = (event: ClipboardEvent) => {
+    const selected = window.getSelection()?.toString() ?? "";
+    if (!hides || !selected.includes(masked(secret))) return;
+    event.clipboardData.setData("text/plain", selected.replaceAll(masked(secret), secret));
+    event.preventDefault();
+  };
   return (
     <div className={css.block}>
       <div className={css.corner}>
+        {secret !== undefined && (
+          <Button
+            variant="default"
+            size="xs"
+            leftSection={shown ? <EyeOff size={15} aria-hidden /> : <Eye size={15} aria-hidden />}
+            onClick={() => setShown(!shown)}
+          >
+            {shown ? "Hide the password" : "Show the password"}
+          </Button>
+        )}
         <CopyButton text={code} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section className={css.scroll} tabIndex={0} aria-label={label}>
-        <pre className={css.pre}>
-          <code>{code}</code>
+      <section className={css.scroll} tabIndex={0} aria-label={label} onCopy={onCopy}>
+        <pre className={`${css.pre} ${secret === undefined ? "" : css.below}`}>
+          <code>{hides ? code.replaceAll(secret, masked(secret)) : code}</code>
         </pre>
       </section>
     </div>

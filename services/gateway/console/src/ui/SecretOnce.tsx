@@ -3,6 +3,7 @@ import { Download, Eye, EyeOff } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { CopyButton } from "./Copy";
 import { download } from "./download";
+import { masked } from "./format";
 import css from "./SecretOnce.module.css";
 
 interface SecretOnceProps {
@@ -41,7 +42,7 @@ export function SecretOnce({
         <div className={css.label}>{label}</div>
         <div className={css.secret}>
           <code className={css.code} data-testid="secret">
-            {shown ? secret : `${secret.slice(0, 12)}${"•".repeat(16)}`}
+            {shown ? secret : masked(secret)}
           </code>
         </div>
       </div>

@@ -36,3 +36,6 @@ export function duration(seconds: number): string {
   }
   return parts.slice(0, 2).join(" ") || "0 s";
 }
+
+/** A secret's beginning, by which one tells it from another. */
+export const masked = (secret: string): string => `${secret.slice(0, 12)}${"•".repeat(16)}`;

@@ -2,7 +2,7 @@ import { Button, Select, Table, TextInput } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, Activity as Icon } from "lucide-react";
 import { Fragment, useState } from "react";
-import { api, ok } from "@/api/client";
+import { api, fileAddress, ok } from "@/api/client";
 import type { ActivityRow } from "@/api/schema";
 import { Answered, Empty } from "@/ui/Feedback";
 import { duration } from "@/ui/format";
@@ -80,7 +80,7 @@ export function Activity() {
           <div className={css.end}>
             <Button
               component="a"
-              href={exportAddress({ ...asked, kind: search.kind })}
+              href={fileAddress("/v1/activity/export", { format: "csv", ...asked, kind: search.kind })}
               variant="default"
               leftSection={<Download size={15} />}
               download
@@ -104,12 +104,6 @@ export function Activity() {
       </Card>
     </Page>
   );
-}
-
-function exportAddress(asked: Record<string, string | undefined>): string {
-  const query = new URLSearchParams({ format: "csv" });
-  for (const [name, value] of Object.entries(asked)) if (value) query.set(name, value);
-  return `/v1/activity/export?${query}`;
 }
 
 function ActivityTable({ rows }: { rows: ActivityRow[] }) {

@@ -3,8 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ChartLine, Download, ZoomOut } from "lucide-react";
 import { useMemo } from "react";
+import { fileAddress } from "@/api/client";
 import type { LatestValue } from "@/api/schema";
-import { useSession } from "@/api/session";
 import { download } from "@/ui/download";
 import { Answered, Empty } from "@/ui/Feedback";
 import { Card } from "@/ui/Page";
@@ -23,7 +23,6 @@ type Latest = Record<string, LatestValue>;
 export function Readings({ id, latest }: { id: string; latest: Latest }) {
   const search = useSearch({ from: "/signed/devices/$id" });
   const navigate = useNavigate({ from: "/devices/$id" });
-  const session = useSession();
   const range = rangeOf(search);
   const query = useQuery(seriesQuery(id, range));
   const timestamps = query.data?.timestamps;
@@ -109,21 +108,19 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
           <p className={css.hint}>
             {asTable ? "Averages" : "Drag over a chart to look closer. Lines are averages"} of{" "}
             {query.data?.interval} each{drawn.length > CHARTS_MAX && `, of the first ${CHARTS_MAX} metrics`}.{" "}
-            {!session.operator && (
-              <Anchor
-                size="sm"
-                underline="always"
-                href={`/v1/telemetry/export?${new URLSearchParams({
-                  format: "csv",
-                  device_id: id,
-                  from: from.toISOString(),
-                  to: to.toISOString(),
-                })}`}
-                download
-              >
-                Every single reading as CSV
-              </Anchor>
-            )}
+            <Anchor
+              size="sm"
+              underline="always"
+              href={fileAddress("/v1/telemetry/export", {
+                format: "csv",
+                device_id: id,
+                from: from.toISOString(),
+                to: to.toISOString(),
+              })}
+              download
+            >
+              Every single reading as CSV
+            </Anchor>
           </p>
         )}
       </Card>

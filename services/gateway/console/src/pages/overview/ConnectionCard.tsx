@@ -35,7 +35,15 @@ function Addresses({ topic_prefix, endpoints, certificate_authority }: Addresses
         ...(tls
           ? ([["Port, MQTT over TLS", port(tls.port, "TLS port")]] as [string, React.ReactNode][])
           : []),
-        ["WebSocket", <CopyValue key="w" text={endpoints.wss ?? endpoints.ws} label="WebSocket address" />],
+        ["WebSocket", <CopyValue key="w" text={endpoints.ws} label="WebSocket address" />],
+        ...(endpoints.wss
+          ? ([
+              [
+                "WebSocket over TLS",
+                <CopyValue key="s" text={endpoints.wss} label="secure WebSocket address" />,
+              ],
+            ] as [string, React.ReactNode][])
+          : []),
         ["Topics begin with", <CopyValue key="p" text={`${topic_prefix}/`} label="topic prefix" />],
         ...(certificate_authority
           ? ([

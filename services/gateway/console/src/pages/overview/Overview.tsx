@@ -1,7 +1,8 @@
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { KeyRound } from "lucide-react";
+import { BookOpen, KeyRound } from "lucide-react";
 import { api, ok } from "@/api/client";
-import { useSession } from "@/api/session";
+import { SCOPE_WORDS, type Scope, useSession } from "@/api/session";
 import { Empty } from "@/ui/Feedback";
 import { PageButton } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
@@ -13,15 +14,17 @@ import { Tiles } from "./Tiles";
 export function Overview() {
   const session = useSession();
   const reads = session.can("read");
+  const connects = session.can("read", "manage_credentials");
   const first = useQuery({
     queryKey: ["credentials", "any"],
     queryFn: () => ok(api.GET("/v1/credentials", { params: { query: { limit: 1 } } })),
-    enabled: session.can("read", "manage_credentials"),
+    enabled: connects,
   });
   const nothingYet = first.data?.items.length === 0;
   return (
     <Page
       title="Overview"
+      about={!session.can("admin") && mayDo(session.scopes)}
       actions={
         session.can("manage_credentials") && (
           <PageButton to="/credentials" search={{ new: true }} leftSection={<KeyRound size={16} />}>
@@ -48,9 +51,29 @@ export function Overview() {
       )}
       {reads && <Tiles />}
       <div className={css.halves}>
-        <ConnectionCard />
+        {connects && <ConnectionCard />}
         {reads && <Recent />}
       </div>
+      {!connects && (
+        <Card flush label="Devices and messages">
+          <Empty
+            icon={BookOpen}
+            title="Devices and messages are not for this key"
+            action={
+              <Button component="a" href="/docs" variant="default">
+                To the API
+              </Button>
+            }
+          >
+            To see them takes a key with the scope read. Somebody whose key has the scope admin can make one,
+            under API keys.
+          </Empty>
+        </Card>
+      )}
     </Page>
   );
+}
+
+function mayDo(scopes: Scope[]): string {
+  return `Your key may ${scopes.map((scope) => SCOPE_WORDS[scope]).join("; ")}. What else there is takes another key.`;
 }

@@ -3,6 +3,7 @@ import { Activity } from "lucide-react";
 import { api, ok } from "@/api/client";
 import { Answered, Empty } from "@/ui/Feedback";
 import { kindWords } from "@/ui/kinds";
+import { PageLink } from "@/ui/links";
 import { Card } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import css from "./Overview.module.css";
@@ -16,7 +17,15 @@ export function Recent() {
   });
   const rows = query.data?.items ?? [];
   return (
-    <Card title="Recent activity" flush>
+    <Card
+      title="Recent activity"
+      flush
+      actions={
+        <PageLink to="/activity" fz="sm">
+          All of it
+        </PageLink>
+      }
+    >
       <Answered query={query} rows={6}>
         {rows.length === 0 ? (
           <Empty icon={Activity} title="Nothing happened yet">

@@ -1,4 +1,5 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, ok } from "@/api/client";
 import { useHistory } from "@/api/history";
@@ -9,53 +10,47 @@ import css from "./Overview.module.css";
 
 const EVERY_MS = 3000;
 
-/** Numbers that move, each with what to look at when it is wrong. */
+/** Numbers that move, each a link to what is behind it. */
 export function Tiles() {
   const links = useLinks();
   const hour = useHour();
   const online = useOnline();
-  const alerts = useQuery({
-    queryKey: ["alerts", "open"],
-    queryFn: () => ok(api.GET("/v1/alerts", { params: { query: { state: "open", limit: 1000 } } })),
-    refetchInterval: EVERY_MS * 2,
-  });
-  const open = alerts.data?.items;
-  const worst = open?.find((each) => each.severity === "critical") ?? open?.[0];
+  const alerts = useAlerts();
   return (
     <div className={css.tiles}>
-      <Tile label="Messages" figure={hour.rate === null ? "–" : short(hour.rate)} unit="a second">
+      <Tile to="/live" label="Messages" figure={hour.rate === null ? "–" : short(hour.rate)} unit="a second">
         <Sparkline values={hour.messages} />
       </Tile>
-      <Tile label="Devices online" figure={online.figure} unit="now">
+      <Tile
+        to="/devices"
+        search={{ online: "true" }}
+        label="Devices online"
+        figure={online.figure}
+        unit="now"
+      >
         <Sparkline values={online.history} />
       </Tile>
-      <Tile label="Errors" figure={hour.total === null ? "–" : short(hour.total)} unit="in the last hour">
-        <Sparkline values={hour.errors} tone="bad" />
+      <Tile
+        to="/activity"
+        search={{ status: "failed" }}
+        label="Errors"
+        figure={hour.total === null ? "–" : short(hour.total)}
+        unit="in the last hour"
+      >
+        <Sparkline values={hour.errors} tone={hour.total ? "bad" : "normal"} />
       </Tile>
       <Tile
+        to="/integrations"
         label="Brokers"
-        figure={links.total === null ? "–" : `${links.up}`}
-        unit={links.total === null ? "" : `of ${links.total} connected`}
-        note={
-          links.trouble ? (
-            <span className={css.badText}>{links.trouble}</span>
-          ) : (
-            "The hosted broker runs by itself."
-          )
-        }
-      />
-      <Tile
-        label="Open alerts"
-        figure={open ? count(open.length) : "–"}
-        unit=""
-        note={
-          worst ? (
-            <span className={css.badText}>{worst.summary}</span>
-          ) : (
-            "Nothing is wrong that a rule looks at."
-          )
-        }
-      />
+        figure={links.figure}
+        unit={links.unit}
+        trouble={links.trouble}
+      >
+        <Sparkline values={links.history} tone={links.trouble ? "bad" : "normal"} />
+      </Tile>
+      <Tile to="/alerts" label="Open alerts" figure={alerts.figure} unit="now" trouble={alerts.worst}>
+        <Sparkline values={alerts.history} tone={alerts.worst ? "bad" : "normal"} />
+      </Tile>
     </div>
   );
 }
@@ -103,7 +98,8 @@ function useOnline() {
   const query = useQuery({
     queryKey: ["devices", "online"],
     queryFn: () => ok(api.GET("/v1/devices", { params: { query: { online: "true", limit: SEEN_MOST } } })),
-    refetchInterval: EVERY_MS * 2,
+    // A long list is asked for less often
+    refetchInterval: ({ state }) => EVERY_MS * ((state.data?.items.length ?? 0) > 100 ? 10 : 2),
   });
   const found = query.data?.items.length;
   const history = useHistory(`${organization} online`, found, query.dataUpdatedAt);
@@ -111,28 +107,46 @@ function useOnline() {
   return { figure: found === undefined ? "–" : `${count(found)}${more}`, history };
 }
 
+function useAlerts() {
+  const { organization } = useSession();
+  const query = useQuery({
+    queryKey: ["alerts", "open"],
+    queryFn: () => ok(api.GET("/v1/alerts", { params: { query: { state: "open", limit: 1000 } } })),
+    refetchInterval: EVERY_MS * 2,
+  });
+  const open = query.data?.items;
+  const history = useHistory(`${organization} alerts`, open?.length, query.dataUpdatedAt);
+  const worst = open?.find((each) => each.severity === "critical") ?? open?.[0];
+  return { figure: open ? count(open.length) : "–", worst: worst?.summary, history };
+}
+
 interface TileProps {
+  to: string;
+  search?: Record<string, string>;
   label: string;
   figure: string;
   unit: string;
-  note?: ReactNode;
-  children?: ReactNode;
+  /** What is wrong, in a few words. */
+  trouble?: string;
+  children: ReactNode;
 }
 
-function Tile({ label, figure, unit, note, children }: TileProps) {
+function Tile({ to, search, label, figure, unit, trouble, children }: TileProps) {
   return (
-    <section className={css.tile} aria-label={label}>
+    <Link to={to} search={search ?? {}} className={css.tile}>
       <span className={css.label}>{label}</span>
       <span className={css.figure}>
         {figure} <span className={css.unit}>{unit}</span>
       </span>
-      {children ? <div className={css.chart}>{children}</div> : <div className={css.note}>{note}</div>}
-    </section>
+      <div className={css.chart}>{children}</div>
+      {trouble && <span className={css.trouble}>{trouble}</span>}
+    </Link>
   );
 }
 
-/** External brokers: how many are connected, what comes from them, and which one is in trouble. */
+/** External brokers: how many are connected, and which one is in trouble. */
 function useLinks() {
+  const { organization } = useSession();
   const integrations = useQuery({
     queryKey: ["integrations"],
     queryFn: () => ok(api.GET("/v1/integrations", { params: { query: { limit: 1000 } } })),
@@ -147,12 +161,16 @@ function useLinks() {
     })),
   });
   const known = statuses.flatMap((each) => (each.data ? [each.data] : []));
+  const up = known.filter((each) => each.state === "up").length;
   const bad = known.find((each) => each.state === "refused" || each.state === "degraded");
   const name = external.find((each) => each.id === bad?.integration_id)?.name;
+  const answeredAt = Math.max(integrations.dataUpdatedAt, ...statuses.map((each) => each.dataUpdatedAt));
+  const history = useHistory(`${organization} links`, integrations.data && up, answeredAt);
+  if (!integrations.data) return { figure: "–", unit: "", history };
   return {
-    total: integrations.data ? external.length : null,
-    up: known.filter((each) => each.state === "up").length,
-    rate: known.reduce((sum, each) => sum + (each.rate_in_per_s ?? 0), 0),
-    trouble: bad && `${name}: ${bad.reason ?? bad.state}`,
+    figure: String(up),
+    unit: external.length ? `of ${external.length} connected` : "of your own",
+    trouble: bad && `${name}: ${bad.detail || bad.reason || bad.state}`,
+    history,
   };
 }

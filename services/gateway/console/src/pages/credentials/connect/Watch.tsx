@@ -1,15 +1,18 @@
 import { Check, LoaderCircle, X } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import type { CredentialView } from "@/api/schema";
+import { PageLink } from "@/ui/links";
 import { Card } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import css from "./Connect.module.css";
-import { topicOf } from "./snippets";
+import { topicOf } from "./filled";
 import { type Message, type Refusal, useWatch } from "./useWatch";
 
 /** Turns green by itself when the first message comes, and says what went wrong where it does not. */
 export function Watch({ credential, enabled }: { credential: CredentialView; enabled: boolean }) {
   const { connected, address, message, refusal, stream } = useWatch(credential, enabled);
+  const arrived = message !== null;
+  const silent = useLate(!connected && !arrived && !refusal);
   if (!enabled) {
     return (
       <Card title="What arrives">
@@ -17,9 +20,8 @@ export function Watch({ credential, enabled }: { credential: CredentialView; ena
       </Card>
     );
   }
-  const arrived = message !== null;
   return (
-    <Card title="What arrives" className={arrived ? css.arrived : undefined}>
+    <Card title="What arrives" className={`${css.watch} ${arrived ? css.arrived : ""}`}>
       <ol className={css.steps} aria-live="polite">
         <Step
           state={connected || arrived ? "done" : refusal ? "bad" : "waiting"}
@@ -28,6 +30,7 @@ export function Watch({ credential, enabled }: { credential: CredentialView; ena
           {connected && address
             ? `From ${address}.`
             : !connected && !arrived && "Run the example: this changes by itself."}
+          {silent && <Hints credential={credential} />}
         </Step>
         {refusal && (
           <Step state="bad" title={refusal.summary || "Refused"}>
@@ -47,15 +50,65 @@ export function Watch({ credential, enabled }: { credential: CredentialView; ena
               </span>
               {message.failure && (
                 <span className={css.failure}>
-                  It is stored, but could not be decoded: <span className="mono">{message.failure}</span>
+                  It is stored, but could not be decoded: <span className="mono">{message.failure}</span>.{" "}
+                  <PageLink to="/dead-letters">What to do about it</PageLink>
                 </span>
               )}
+              <Further credential={credential} />
             </>
           )}
         </Step>
       </ol>
       {stream.is === "waiting" && <p className={css.words}>{stream.problem.title}. Trying again.</p>}
     </Card>
+  );
+}
+
+/** Where its data is from now on. */
+function Further({ credential }: { credential: CredentialView }) {
+  const { device_id: id } = credential;
+  return (
+    <span className={css.further}>
+      {id && (
+        <PageLink to="/devices/$id" params={{ id }}>
+          See {id} and its values
+        </PageLink>
+      )}
+      <PageLink to="/live" search={id ? { device: id } : {}}>
+        Live messages
+      </PageLink>
+    </span>
+  );
+}
+
+const LATE_MS = 20_000;
+
+/** Whether it has been so for a while. */
+function useLate(so: boolean): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    setLate(false);
+    if (!so) return;
+    const timer = window.setTimeout(() => setLate(true), LATE_MS);
+    return () => window.clearTimeout(timer);
+  }, [so]);
+  return late;
+}
+
+/** What keeps a device away without a refusal that could be told here. */
+function Hints({ credential }: { credential: CredentialView }) {
+  return (
+    <ul className={css.hints} aria-label="Nothing yet?">
+      <li>
+        A wrong user name is nobody's, so its refusal is told to nobody: it is{" "}
+        <span className="mono">{credential.username}</span>.
+      </li>
+      <li>
+        The device must reach the host and the port: a firewall may stand between, or its network has no name
+        for it.
+      </li>
+      <li>The port for TLS takes nothing else.</li>
+    </ul>
   );
 }
 
@@ -106,8 +159,14 @@ function advice(refusal: Refusal, credential: CredentialView): string {
       return "Too many connections are open: see Limits.";
     case "connect.flood":
       return "It tries too often. Let it wait longer between two tries.";
+    case "connect.certificate":
+      return "Its certificate is not the one that is bound to this credential: come with that one, or with the password.";
+    case "connect.protocol":
+      return "Devices connect by MQTT.";
+    case "connect.not_ready":
+      return "The broker is starting: try again in some seconds.";
     case "topic.forbidden":
-      return `It published to “${refusal.topic}”, which it may not. Publish to ${topicOf(credential)}, or change the permissions.`;
+      return `It published to “${refusal.topic}”, which it may not. Publish to ${topicOf(credential) ?? "none"}, or change the permissions.`;
     case "filter.forbidden":
       return `It subscribed to “${refusal.topic}”, which it may not. Change the filter or the permissions.`;
     default:

@@ -6,6 +6,7 @@ import { connectionsQuery } from "../queries";
 
 export interface Message {
   topic: string;
+  integration_id: string;
   payload: string;
   encoding: string;
   qos: number;
@@ -40,11 +41,15 @@ interface Activity {
 /** What happens with this credential while one looks: connects, the first message, refusals. */
 export function useWatch(credential: CredentialView, enabled: boolean): Watched {
   const [message, setMessage] = useState<Message | null>(null);
+  const [messageAt, setMessageAt] = useState(0);
   const [refusal, setRefusal] = useState<Refusal | null>(null);
   const [connectedAt, setConnectedAt] = useState(0);
   const connections = useQuery({ ...connectionsQuery(credential.id, 2000), enabled });
   const stream = useLiveStream(enabled ? address(credential) : null, ({ event, data }) => {
-    if (event === "message") setMessage((first) => first ?? (data as Message));
+    if (event === "message") {
+      setMessage((first) => first ?? (data as Message));
+      setMessageAt((last) => Math.max(last, Math.floor(Date.now() / 1000) * 1000)); // a render a second is enough
+    }
     if (event !== "activity") return;
     const said = data as Activity;
     if (said.subject !== `credential:${credential.id}`) return;
@@ -60,16 +65,23 @@ export function useWatch(credential: CredentialView, enabled: boolean): Watched 
     }
   });
   const open = connections.data?.items[0];
-  // A refused connect that was put right is history; a refused publish stays, for nothing tells that it was mended
-  const mended = refusal?.reason.startsWith("connect.") && (connectedAt > refusal.at || message !== null);
+  const connected = open !== undefined || connectedAt > 0;
+  // Of one that may speak for several devices, another credential's message may have the same topic: its own came over
+  // its own connection, or by HTTP
+  const own =
+    message && (credential.device_id || connected || message.integration_id === "http") ? message : null;
+  const mended =
+    refusal && (messageAt > refusal.at || (isConnect(refusal) && (connectedAt > refusal.at || own)));
   return {
-    connected: open !== undefined || connectedAt > 0,
+    connected,
     address: open?.address,
-    message,
+    message: own,
     refusal: mended ? null : refusal,
     stream,
   };
 }
+
+const isConnect = (refusal: Refusal): boolean => refusal.reason.startsWith("connect.");
 
 function address(credential: CredentialView): string {
   const topics = credential.device_id

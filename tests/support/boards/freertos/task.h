@@ -1,0 +1,3 @@
+#pragma once
+#include "freertos/FreeRTOS.h"
+void vTaskDelay(uint32_t ticks);

@@ -1,0 +1,3 @@
+#pragma once
+#include "esp_event.h"
+esp_err_t nvs_flash_init(void);
