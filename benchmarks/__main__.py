@@ -8,6 +8,7 @@ import sys
 from benchmarks import (
     alerts,
     bridge,
+    cluster,
     credentials,
     decoders,
     exports,
@@ -25,6 +26,7 @@ from benchmarks import (
 BENCHMARKS = {
     "alerts": alerts.main,
     "bridge": bridge.main,
+    "cluster": cluster.main,
     "credentials": credentials.main,
     "decoders": decoders.main,
     "exports": exports.main,

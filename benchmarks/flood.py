@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class Flood:
     messages: int = 100_000
     seconds: float = 60
     rate: float = 0  # messages a second; 0: as fast as they are acknowledged
+    authority: str | None = None  # a file: TLS, to a server whose certificate it signed
     ledger: str | None = None  # a file: `<first sequence> <count>` for each acknowledged window
 
 
@@ -109,6 +111,9 @@ class Connection:
     def __init__(self, flood: Flood) -> None:
         self.socket = socket.create_connection((flood.host, flood.port), timeout=ACK_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if flood.authority:
+            context = ssl.create_default_context(cafile=flood.authority)
+            self.socket = context.wrap_socket(self.socket, server_hostname=flood.host)
         flags = 2 | (0xC0 if flood.username else 0)
         body = text("MQTT") + bytes([4, flags]) + struct.pack(">H", 600) + text(flood.client_id)
         if flood.username:

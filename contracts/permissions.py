@@ -1,7 +1,8 @@
 """What each service may say and hear on NATS: allow-lists, from which every server configuration is made.
 
-Nobody but `provision` may create, change, purge or delete a stream; a service reads only the streams that
-`contracts.streams` names it a reader of. Each service has an inbox of its own that no other may read.
+Nobody but `provision` may create, change, purge or delete a stream; `backup` reads them whole, and restores those that
+are gone. A service reads only the streams that `contracts.streams` names it a reader of. Each service has an inbox of
+its own that no other may read.
 """
 
 from __future__ import annotations
@@ -121,6 +122,17 @@ PLATFORM_USERS: dict[str, Permissions] = {
             *_SOURCE_STATE,
         ),
         subscribe=("_INBOX.provision.>",),
+    ),
+    # Reads all of every stream, and makes those that are gone: nobody holds its seed but the backup's Job.
+    "backup": Permissions(
+        publish=(
+            "$JS.API.STREAM.INFO.*",
+            "$JS.API.STREAM.SNAPSHOT.*",
+            "$JS.API.STREAM.RESTORE.*",
+            "$JS.SNAPSHOT.ACK.>",
+            "$JS.SNAPSHOT.RESTORE.>",
+        ),
+        subscribe=("_INBOX.backup.>",),
     ),
 }
 SYS_USERS: dict[str, Permissions] = {

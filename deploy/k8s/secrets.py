@@ -80,6 +80,7 @@ def _made(once: Secrets) -> Content:
         },
         "hybridmq-relay": {"tls-ticket-key": ticket},
         "hybridmq-provision": {**seed("provision"), **devices},
+        "hybridmq-backup": seed("backup"),
         "hybridmq-migrate": {"database-owner-url": url("database-owner")},
         "hybridmq-brokerlog": seed("brokerlog"),
         "hybridmq-mosquitto": {"admin-password": random.token_hex(24)},

@@ -21,12 +21,13 @@ from tests.support.certificates import make_certificates
 
 
 class NatsCluster:
-    """Servers `nats-0` to `nats-2` with the same keys."""
+    """Servers `nats-0` to `nats-2` with the same keys, or as many as are asked for; so many copies of each stream."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, servers: int = SERVERS, copies: int = SERVERS) -> None:
+        self._copies = copies
         files = self.files = make_certificates(folder / "tls")
         self.authority = files.authority
-        routes = [free_port() for _ in range(SERVERS)]
+        routes = [free_port() for _ in range(servers)]
         tls = ServerTls(str(files.server), str(files.server_key), str(files.authority))
         self.servers = [
             NatsServer(
@@ -34,7 +35,9 @@ class NatsCluster:
                 NatsPorts(free_port(), free_port(), free_port(), free_port()),
                 Secrets(folder / "secrets"),
                 name=f"nats-{number}",
-                cluster=Cluster("hybridmq", port, [f"{LOOPBACK}:{route}" for route in routes], SERVERS),
+                cluster=None
+                if servers == 1
+                else Cluster("hybridmq", port, [f"{LOOPBACK}:{route}" for route in routes], copies),
                 server_tls=tls,
             )
             for number, port in enumerate(routes)
@@ -60,8 +63,8 @@ class NatsCluster:
             "HOSTED_MQTT_URL": self.servers[0].mqtt_url,
             "HOSTED_MQTT_USERNAME": DEVICES_MQTT_USER,
             "HOSTED_MQTT_PASSWORD": self.seeds.mqtt_password,
-            "STREAM_REPLICAS": str(SERVERS),
-            "STORAGE_BYTES": str(self.servers[0].storage_bytes // (SERVERS + 1)),
+            "STREAM_REPLICAS": str(self._copies),
+            "STORAGE_BYTES": str(self.servers[0].storage_bytes // (len(self.servers) + 1)),
         }
 
     def start(self) -> None:
