@@ -61,8 +61,8 @@ class _WithExemplars:
     """The registry, as an encoder reads it."""
 
     def collect(self) -> Iterable[Metric]:
-        for family in REGISTRY.collect():
-            if family.type == "histogram":
+        for family in REGISTRY.collect():  # which asks the reader, and so for new exemplars
+            if family.type == "histogram" and _exemplars:
                 family.samples = [_with_exemplar(family.name, sample) for sample in family.samples]
             yield family
 
