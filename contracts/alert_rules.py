@@ -14,6 +14,7 @@ from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.decoders.limits import DEVICE_CHARS_MAX
 from contracts.devices import TAG_CHARS_MAX, normal_tag
 from contracts.envelope import Event
+from contracts.failures import Refused
 from contracts.metrics import MetricName, Words
 from contracts.organizations import List, Name
 
@@ -34,6 +35,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Window = Annotated[int, Field(ge=10, le=86_400)]
+Cooldown = Annotated[int, Field(ge=0, le=7 * 86_400)]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 DeviceId = Annotated[str, Field(min_length=1, max_length=DEVICE_CHARS_MAX, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -151,6 +153,13 @@ class TaggedDevices(Model):
 Scope = Annotated[AllDevices | TheseDevices | TaggedDevices, Field(discriminator="kind")]
 
 
+def check_scope(condition: Condition, scope: Scope) -> None:
+    """Refused("request.invalid") for a kind that is not about devices, and a scope of some."""
+    if condition.kind not in OF_DEVICES and scope.kind != "all":
+        detail = f"a rule of {condition.kind} is not about devices: its scope is all"
+        raise Refused("request.invalid", detail, field="scope")
+
+
 class AlertRule(Model):
     """`cooldown_s`: after an alert is over, the same device has no other one for so long."""
 
@@ -159,7 +168,7 @@ class AlertRule(Model):
     severity: Severity = "warning"
     condition: Condition
     scope: Scope = AllDevices()
-    cooldown_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = 0
+    cooldown_s: Cooldown = 0
     enabled: bool = True
 
 
@@ -204,7 +213,7 @@ class ChangeAlertRule(Request):
     severity: Severity | None = None
     condition: Condition | None = None
     scope: Scope | None = None
-    cooldown_s: Annotated[int, Field(ge=0, le=7 * 86_400)] | None = None
+    cooldown_s: Cooldown | None = None
     enabled: bool | None = None
 
 

@@ -114,7 +114,7 @@ class Alert(AlertRow):
 
 # queries and commands
 class ListAlerts(Query):
-    state: AlertState | None = None
+    state: AlertState | Literal["unresolved"] | None = None  # unresolved: open or acknowledged
     rule_id: str | None = None
     device_id: str | None = None
     severity: Severity | None = None

@@ -13,7 +13,6 @@ from contracts.alert_rules import (
     CREATE_ALERT_RULE,
     DELETE_ALERT_RULE,
     LINKS,
-    OF_DEVICES,
     RULES_MAX,
     AlertRule,
     AlertRuleChanged,
@@ -23,6 +22,7 @@ from contracts.alert_rules import (
     ChangeAlertRule,
     CreateAlertRule,
     DeleteAlertRule,
+    check_scope,
 )
 from contracts.calls import Nothing
 from contracts.envelope import Event
@@ -43,7 +43,8 @@ def decide_alert_rule(
         case CreateAlertRule() if rules >= RULES_MAX:
             raise Refused("limit.reached", f"an organization has at most {RULES_MAX} alert rules")
         case CreateAlertRule(rule=rule):
-            return [AlertRuleCreated(rule=_checked(rule))]
+            check_scope(rule.condition, rule.scope)
+            return [AlertRuleCreated(rule=rule)]
         case ChangeAlertRule() | DeleteAlertRule() if held.rule is None:
             if held.status == "ended" and isinstance(command, DeleteAlertRule):
                 return []
@@ -56,17 +57,11 @@ def decide_alert_rule(
             assert held.rule is not None
             sent = {name: getattr(command, name) for name in AlertRule.model_fields}
             given = {name: value for name, value in sent.items() if value is not None}
-            rule = _checked(held.rule.model_copy(update=given))
+            rule = held.rule.model_copy(update=given)
+            check_scope(rule.condition, rule.scope)
             if id == LINKS and rule.condition.kind != "link":
                 raise Refused("alert_rule.built_in", "its condition stays one of links", field="condition")
             return [] if rule == held.rule else [AlertRuleChanged(rule=rule)]
-
-
-def _checked(rule: AlertRule) -> AlertRule:
-    if rule.condition.kind not in OF_DEVICES and rule.scope.kind != "all":
-        detail = f"a rule of {rule.condition.kind} is not about devices: its scope is all"
-        raise Refused("request.invalid", detail, field="scope")
-    return rule
 
 
 class AlertRuleHandlers:

@@ -88,6 +88,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("GET", "/v1/activity"): ("read",),
     ("GET", "/v1/activity/{id}"): ("read",),
     ("POST", "/v1/alert-rules"): ("manage_alerts",),
+    ("POST", "/v1/alert-rules/preview"): ("manage_alerts",),
     ("GET", "/v1/alert-rules"): ("read", "manage_alerts"),
     ("GET", "/v1/alert-rules/{id}"): ("read", "manage_alerts"),
     ("PATCH", "/v1/alert-rules/{id}"): ("manage_alerts",),

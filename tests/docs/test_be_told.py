@@ -18,7 +18,7 @@ from tests.support.tenant import Tenant
 
 pytestmark = pytest.mark.system
 PAGE = (ROOT / "docs/how-to/be-told-when-something-is-wrong.md").read_text()
-HOT, QUIET, OFF, NOW, KNOWN = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+HOT, QUIET, TRIED, OFF, NOW, KNOWN = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def test_the_page_leads_from_a_rule_to_somebody_who_knows(stack: Stack, tenant: 
     (alert,) = eventually_now(opened, timeout_s=60, every_s=0.5)
     assert alert["rule_id"] == rule["id"]
     assert [row["id"] for row in run(critical)["items"]] == [alert["id"]]
+    assert run(TRIED)["opened"] >= 1
     assert run(one, ALERT=alert["id"])["history"][0]["evidence"]["value"] == 83.5
     assert run(KNOWN, ALERT=alert["id"])["state"] == "acknowledged"
 

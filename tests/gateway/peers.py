@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from contracts import (
+    alert_previews,
     alert_rules,
     alerts,
     certificates,
@@ -648,6 +649,9 @@ _TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
         **retention.DEFAULT.model_dump(), chosen=False
     ),
     retention.GET_STORAGE: _storage,
+    alert_previews.PREVIEW_ALERT_RULE: lambda _: alert_previews.AlertPreview(
+        start=NOW, end=NOW, complete=True, judged=0, opened=0
+    ),
     alerts.LIST_ALERTS: _empty(Page[alerts.AlertRow]),
     alerts.GET_ALERT: _alert,
     alerts.ACKNOWLEDGE_ALERT: _alert,

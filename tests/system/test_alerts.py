@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,8 +154,12 @@ def test_somebody_acknowledges_once_and_the_activity_has_it_all(tenant: Tenant) 
     assert known["state"] == "acknowledged"
     assert tenant.post(path, {"note": "me too"}, expect=200)["history"][1]["note"] == "on my way"
     assert alert(tenant, hot, "acknowledged")["acknowledged_by"].startswith("key:")
+    assert [each["id"] for each in tenant.get("/alerts", rule_id=hot, state="unresolved")["items"]] == [
+        one["id"]
+    ]
     over = tenant.post(f"/alerts/{one['id']}/resolve", {}, expect=200)
     assert (over["state"], over["reason"]) == ("resolved", "resolved_by_hand")
+    assert tenant.get("/alerts", rule_id=hot, state="unresolved")["items"] == []
     assert tenant.post(path, {}, expect=409)["code"] == "alert.resolved"
     send(tenant, "seen", h=3)  # it goes on: a person said that it is over
     send(tenant, "seen", h=0)
@@ -236,3 +241,70 @@ def test_what_is_no_number_is_no_limit(tenant: Tenant, number: str) -> None:
     headers = {"Content-Type": "application/json"}
     answer = tenant.http.post("/v1/alert-rules", content=body, headers=headers)
     assert answer.status_code in (400, 422), answer.text
+
+
+def test_a_preview_says_what_a_rule_would_have_done_with_ones_own_readings(
+    tenant: Tenant, new_tenant: Callable[[str], Tenant]
+) -> None:
+    now = datetime.now(UTC)
+
+    def sent(who: Tenant, values: Iterable[float], device: str = "kiln") -> None:
+        """One a minute, until a minute ago."""
+        values = list(values)
+        for ago, value in zip(range(len(values), 0, -1), values, strict=True):
+            measured = (now - timedelta(minutes=ago)).isoformat()
+            send(who, device, ts=measured, w=value, on=value > 85)
+
+    rival = new_tenant("Rival")
+    sent(tenant, [70, 90, 90, 90, 70, 99])
+    sent(rival, [500] * 6)
+    tenant.http.patch("/v1/devices/kiln", json={"tags": ["hot"]})
+
+    def tried(who: Tenant = tenant, **wishes: Any) -> dict[str, Any]:
+        condition = {"kind": "threshold", "metric": "w", "operator": ">", "value": 80, "for_s": 60}
+        return who.post("/alert-rules/preview", {"condition": condition, **wishes}, expect=200)
+
+    eventually_now(lambda: tried()["judged"] == 6 and tried(rival)["judged"] == 6)
+    found = tried()
+    assert (found["opened"], found["complete"], found["devices"]) == (2, True, ["kiln"])
+    newest, oldest = found["items"]
+    assert newest["resolved_at"] is None
+    assert datetime.fromisoformat(oldest["opened_at"]) == now - timedelta(minutes=4)
+    assert datetime.fromisoformat(oldest["resolved_at"]) == now - timedelta(minutes=2)
+    assert tried(rival)["opened"] == 1
+    for scope, opened in (
+        ({"kind": "tag", "tag": "hot"}, 2),
+        ({"kind": "tag", "tag": "cold"}, 0),
+        ({"kind": "devices", "device_ids": ["kiln", "never"]}, 2),
+    ):
+        assert tried(scope=scope)["opened"] == opened
+        assert tried(rival, scope=scope)["opened"] == (scope["kind"] == "devices")
+    for condition, opened in (
+        ({"kind": "threshold", "metric": "on", "operator": ">=", "value": 1}, 2),
+        ({"kind": "rate_of_change", "metric": "w", "change": 25, "per_s": 60}, 1),
+        ({"kind": "threshold", "metric": "no-such", "operator": ">", "value": 1}, 0),
+    ):
+        assert tried(condition=condition)["opened"] == opened
+    silent = {"kind": "devices", "device_ids": ["never"]}
+    for condition in ({"kind": "no_data", "for_s": 60}, {"kind": "no_data", "for_s": 60, "metric": "w"}):
+        assert tried(condition=condition, scope=silent)["opened"] == 1
+    assert tenant.get("/alerts", device_id="kiln")["items"] == []  # nothing was told
+
+
+def test_a_preview_looks_at_dead_letters_links_and_refused_connects(stack: Stack, tenant: Tenant) -> None:
+    broken = {"topic": "devices/d1/telemetry", "payload_base64": "e2Jyb2tlbg=="}
+    for _ in range(2):
+        assert tenant.http.post("/v1/ingest", json=broken).status_code == 202
+    client = tenant.issue("stranger").client()
+    client.username_pw_set(client.username, "wrong")
+    with suppress(ConnectionRefusedError):
+        connect(client, stack.nats.ports.mqtt)
+
+    def tried(**condition: Any) -> dict[str, Any]:
+        return tenant.post("/alert-rules/preview", {"condition": condition}, expect=200)
+
+    eventually_now(lambda: tried(kind="dead_letters", count=2, window_s=600)["opened"] == 1, timeout_s=60)
+    eventually_now(lambda: tried(kind="refused_connects", count=1, window_s=600)["opened"] == 1, timeout_s=60)
+    assert tried(kind="link", states=["down"])["opened"] == 0
+    refused = tenant.post("/alert-rules/preview", {"condition": {"kind": "offline"}}, expect=422)
+    assert refused["errors"][0]["field"] == "condition.kind"

@@ -48,6 +48,31 @@ ALERT_EXAMPLES: dict[str, Any] = {
         "built_in": False,
         "created_at": "2026-11-22T02:30:00Z",
     },
+    "RuleToPreview": {
+        "condition": _RULE["condition"],
+        "scope": _RULE["scope"],
+        "cooldown_s": 600,
+        "from": "2026-11-21T03:00:00Z",
+        "to": "2026-11-22T03:00:00Z",
+    },
+    "AlertPreview": {
+        "start": "2026-11-21T03:00:00Z",
+        "end": "2026-11-22T03:00:00Z",
+        "complete": True,
+        "judged": 8640,
+        "opened": 1,
+        "devices": ["boiler-7"],
+        "items": [
+            {
+                "device_id": "boiler-7",
+                "integration_id": None,
+                "since": "2026-11-22T02:39:00Z",
+                "opened_at": "2026-11-22T02:40:00Z",
+                "resolved_at": None,
+                "summary": "temperature of boiler-7 is 83.5: > 80 for 60 s",
+            }
+        ],
+    },
     "AlertNote": {"note": "on my way"},
     "AlertRow": _OF,
     "Alert": {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from litestar import delete, get, patch, post
 from litestar.params import JSONBody
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
+from contracts.alert_previews import PREVIEW_ALERT_RULE, AlertPreview, PreviewAlertRule
 from contracts.alert_rules import (
     CHANGE_ALERT_RULE,
     CREATE_ALERT_RULE,
@@ -16,8 +15,10 @@ from contracts.alert_rules import (
     LIST_ALERT_RULES,
     AlertRule,
     AlertRuleView,
+    AllDevices,
     ChangeAlertRule,
     Condition,
+    Cooldown,
     CreateAlertRule,
     DeleteAlertRule,
     GetAlertRule,
@@ -48,8 +49,18 @@ class AlertRuleChange(Body):
     severity: Severity | None = None
     condition: Condition | None = None
     scope: Scope | None = None
-    cooldown_s: Annotated[int, Field(ge=0, le=7 * 86_400)] | None = None
+    cooldown_s: Cooldown | None = None
     enabled: bool | None = None
+
+
+class RuleToPreview(Body):
+    """The parts of a rule that decide. Without `to` until now, without `from` a day before that; at most 31 days."""
+
+    condition: Condition
+    scope: Scope = AllDevices()
+    cooldown_s: Cooldown = 0
+    from_: AwareDatetime | None = Field(default=None, alias="from")
+    to: AwareDatetime | None = None
 
 
 @post("/v1/alert-rules", opt={"failures": ("name.taken", "limit.reached", "organization.deleted")})
@@ -64,6 +75,25 @@ async def create_alert_rule(
         rule=AlertRule(**dict(data)),
     )
     return await gateway.ask(CREATE_ALERT_RULE, command)
+
+
+@post("/v1/alert-rules/preview", status_code=200, opt={"failures": ("limit.reached",)})
+async def preview_alert_rule(data: JSONBody[RuleToPreview], gateway: Backend, caller: Caller) -> AlertPreview:
+    """See which alerts a rule would have opened and resolved, had it been made at `from`; nothing is told.
+
+    It is judged as a rule that holds, over what is stored: readings in the order of their own times, silence by when
+    messages came, links and refused connects by the activity. At most 20,000 of them: where there were more, the
+    newest, `start` is later than asked, and `complete` false. `items` are the newest 200 of all that `opened`. A tag
+    means the devices that have it now. Presence is not kept by time: `offline` is refused. One at a time."""
+    query = PreviewAlertRule(
+        organization=caller.organization,
+        condition=data.condition,
+        scope=data.scope,
+        cooldown_s=data.cooldown_s,
+        start=data.from_,
+        end=data.to,
+    )
+    return await gateway.ask(PREVIEW_ALERT_RULE, query)
 
 
 @get("/v1/alert-rules")
@@ -101,4 +131,11 @@ async def delete_alert_rule(id: Id, gateway: Backend, caller: Caller) -> None:
     await gateway.ask(DELETE_ALERT_RULE, command)
 
 
-ROUTES = [create_alert_rule, list_alert_rules, get_alert_rule, change_alert_rule, delete_alert_rule]
+ROUTES = [
+    create_alert_rule,
+    preview_alert_rule,
+    list_alert_rules,
+    get_alert_rule,
+    change_alert_rule,
+    delete_alert_rule,
+]

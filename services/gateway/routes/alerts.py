@@ -25,7 +25,10 @@ from services.gateway.bodies import Body
 from services.gateway.parameters import Caller, CommandId, Cursor, From, Id, Limit, Text, moment
 from services.gateway.state import Backend
 
-StateOf = Annotated[Literal["open", "acknowledged", "resolved", "all"], QueryParameter(name="state")]
+StateOf = Annotated[
+    Literal["open", "acknowledged", "unresolved", "resolved", "all"],
+    QueryParameter(name="state", description="`unresolved`: open or acknowledged"),
+]
 SeverityOf = Annotated[Literal["info", "warning", "critical", "all"], QueryParameter(name="severity")]
 
 

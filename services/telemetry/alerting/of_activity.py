@@ -15,10 +15,10 @@ from services.telemetry.alerting.machine import About, Key, Rule, Seen, State, S
 _CREDENTIAL, _INTEGRATION = "credential:", "integration:"
 _SILENT = "link.silent"
 _WELL = ("link.up", "link.paused", "integration.deleted", "integration.paused")
-_LINK = frozenset(
+LINK_KINDS = frozenset(
     (*_WELL, "link.down", "link.refused", "link.degraded", _SILENT, "link.recovered", "link.flowing")
 )
-_REFUSED = "device.refused"
+REFUSED_KIND = "device.refused"
 DETAIL_CHARS = 500  # of what a broker says
 
 
@@ -26,14 +26,16 @@ class ActivityBoard(Board):
     kinds = ("link", "refused_connects")
 
     def concerns(self, kinds: Iterable[str]) -> bool:
-        return any(kind in _LINK or kind == _REFUSED for kind in kinds)
+        return any(kind in LINK_KINDS or kind == REFUSED_KIND for kind in kinds)
 
     def judge(self, organization: str, event: ActivityRecorded, at: datetime) -> None:
         """One event, in the order of the log."""
         self.now = max(self.now, at)
-        if event.kind == _REFUSED:
+        if event.kind == REFUSED_KIND:
             self._refused(organization, event, at)
-        elif event.kind in _LINK and event.subject is not None and event.subject.startswith(_INTEGRATION):
+        elif (
+            event.kind in LINK_KINDS and event.subject is not None and event.subject.startswith(_INTEGRATION)
+        ):
             self._link(organization, event.subject.removeprefix(_INTEGRATION), event, at)
 
     def _refused(self, organization: str, event: ActivityRecorded, at: datetime) -> None:

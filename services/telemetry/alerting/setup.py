@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import asyncpg
 
 from contracts import alerts
+from contracts.alert_previews import PREVIEW_ALERT_RULE
 from contracts.streams import ALERTS
 from runtime import rpc
 from runtime.activity import ActivityLog
@@ -17,7 +20,9 @@ from services.telemetry.alerting.of_activity import ActivityBoard
 from services.telemetry.alerting.of_messages import MessageBoard
 from services.telemetry.alerting.of_presence import PresenceBoard
 from services.telemetry.alerting.outbox import Outbox
+from services.telemetry.alerting.past import past
 from services.telemetry.alerting.presence_feed import PresenceFeed
+from services.telemetry.alerting.preview import AlertPreviews
 from services.telemetry.directory import Directory
 from services.telemetry.queries import Queries
 
@@ -48,3 +53,5 @@ class Alerting:
         rpc.serve(broker, alerts.GET_ALERT, answers.get_alert, queue=NAME)
         rpc.serve(broker, alerts.ACKNOWLEDGE_ALERT, calls.acknowledge, queue=NAME)
         rpc.serve(broker, alerts.RESOLVE_ALERT, calls.resolve, queue=NAME)
+        previews = AlertPreviews(partial(past, answers.store))
+        rpc.serve(broker, PREVIEW_ALERT_RULE, previews.preview, queue=NAME)

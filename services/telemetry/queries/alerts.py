@@ -38,7 +38,7 @@ async def get_alert(store: ReadStore, query: GetAlert) -> Alert:
 def statement(query: ListAlerts) -> Select[Any]:
     held = alerts.c
     same = {
-        held.state: query.state,
+        held.state: None if query.state == "unresolved" else query.state,
         held.rule_id: query.rule_id,
         held.device_id: query.device_id,
         held.severity: query.severity,
@@ -46,6 +46,8 @@ def statement(query: ListAlerts) -> Select[Any]:
     wanted: list[ColumnElement[bool]] = [
         column == value for column, value in same.items() if value is not None
     ]
+    if query.state == "unresolved":
+        wanted.append(held.state != "resolved")  # as the index of these says it
     if query.from_ is not None:
         wanted.append(held.opened_at >= query.from_)
     if query.cursor is not None:
