@@ -28,6 +28,8 @@ PAGES = [
     ("/webhooks", "Webhooks"),
     ("/api-keys", "API keys"),
     ("/limits", "Limits and usage"),
+    ("/data", "Stored data"),
+    ("/alerts?tab=rules&rule=new", "Alerts"),
     ("/redecode", "Redecode"),
     ("/integrations", "Integrations"),
     ("/integrations/new", "Connect a broker"),

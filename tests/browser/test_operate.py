@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.support.browser import Visitor
+from tests.support.eventually import eventually_now
 from tests.support.tenant import Tenant
 
 pytestmark = pytest.mark.browser
@@ -59,19 +62,98 @@ def test_a_dead_letter_is_read_as_text_and_hex_and_discarded(member: Visitor, te
     expect(page.get_by_text("Everything that came could be read")).to_be_visible()
 
 
-def test_activity_is_narrowed_by_its_address_and_its_details_open(member: Visitor, tenant: Tenant) -> None:
-    tenant.issue("boiler-7")
-    member.open("/activity?kind=credential.issued", "Activity")
-    rows = member.page.get_by_role("button", name="Credential issued")
-    rows.first.click()
-    expect(member.page.get_by_text("credential.issued", exact=True)).to_be_visible()
+def test_activity_is_searched_and_narrowed_by_its_address(member: Visitor, tenant: Tenant) -> None:
+    page = member.page
+    issued = tenant.issue("boiler-7")
+    tenant.issue("boiler-8")
+    member.open(f"/activity?kind=credential.issued&credential={issued.id}", "Activity")
+    page.get_by_role("button", name="Credential issued").click()
+    expect(page.get_by_text(f"credential:{issued.id}", exact=True)).to_be_visible()
     member.assert_accessible()
-    member.page.get_by_label("Kind").fill("link.down")
-    member.page.get_by_label("Kind").press("Enter")
-    expect(member.page.get_by_text("Nothing like that happened")).to_be_visible()
-    assert "kind=link.down" in member.page.url
+    shared = page.url
+    assert "entry=" in shared
+    page.get_by_role("button", name="Of any credential").click()
+    expect(page.get_by_role("button", name="Credential issued")).to_have_count(2)
+    page.get_by_label("Search").fill("boiler-8")
+    expect(page.get_by_role("button", name="Credential issued")).to_have_count(1)
+    page.get_by_role("combobox", name="Kind").fill("link.down")
+    page.get_by_role("combobox", name="Kind").press("Enter")
+    expect(page.get_by_text("Nothing like that happened")).to_be_visible()
+    assert "kind=link.down" in page.url
+    page.get_by_role("button", name="Show everything").click()
+    expect(page.get_by_role("button", name="Credential issued")).to_have_count(2)
+    entry = parse_qs(urlsplit(shared).query)["entry"][0]
+    member.open(f"/activity?kind=api-key.issued&entry={entry}", "Activity")
+    expect(page.get_by_role("region", name="The entry of the link")).to_contain_text(issued.id)
 
 
-def test_limits_show_what_is_used(member: Visitor) -> None:
-    member.open("/limits", "Limits and usage")
-    expect(member.page.get_by_text("Devices connected at once")).to_be_visible()
+def test_usage_is_drawn_and_told_by_what_it_comes_from(member: Visitor, tenant: Tenant) -> None:
+    page = member.page
+    for _ in range(3):
+        tenant.post("/ingest", {"topic": "devices/boiler-7/telemetry", "payload": {"t": 1}}, expect=202)
+    member.open("/limits?span=1h&by=device", "Limits and usage")
+    expect(page.get_by_text("Devices connected at once")).to_be_visible()
+    expect(page.get_by_role("img", name="Messages over time: 3 messages")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="boiler-7")).to_contain_text("3")
+    member.assert_accessible()
+    page.get_by_label("Range").get_by_text("7d", exact=True).click()
+    expect(page.get_by_role("img", name="Messages over time: 3 messages")).to_be_visible()
+    assert "span=7d" in page.url
+    page.get_by_role("link", name="boiler-7").click()
+    member.see("boiler-7")
+
+
+def test_longer_is_saved_at_once_and_shorter_only_by_the_organizations_name(
+    member: Visitor, tenant: Tenant
+) -> None:
+    page = member.page
+    tenant.http.put("/v1/retention", json={"raw_days": 30, "minutes_days": 180, "hours_days": None})
+    member.open("/data", "Stored data")
+    page.get_by_role("button", name="Change").click()
+    days = page.get_by_label("Readings and messages, days")
+    days.fill("200")
+    expect(page.get_by_role("alert")).to_contain_text("at least as long as")
+    expect(page.get_by_role("button", name="Save")).to_be_disabled()
+    days.fill("60")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("60 days")).to_be_visible()
+    page.get_by_role("button", name="Change").click()
+    page.get_by_label("Readings and messages, days").fill("7")
+    page.get_by_role("button", name="Save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("kept for 7 days instead of 60 days")
+    expect(dialog.get_by_role("button", name="Delete it")).to_be_disabled()
+    member.assert_accessible()
+    dialog.get_by_label("Type Acme to confirm").fill("Acme")
+    dialog.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("7 days")).to_be_visible()
+    assert tenant.get("/retention")["raw_days"] == 7
+
+
+def test_a_device_is_forgotten_by_its_id_and_one_sees_that_it_is_done(
+    member: Visitor, tenant: Tenant
+) -> None:
+    page = member.page
+    tenant.post("/ingest", {"topic": "devices/boiler-7/telemetry", "payload": {"t": 1}}, expect=202)
+    eventually_now(lambda: tenant.get("/devices")["items"])
+    member.open("/data", "Stored data")
+    page.get_by_role("button", name="Forget a device").click()
+    page.get_by_role("combobox", name="Device").fill("boil")
+    page.get_by_role("option", name="boiler-7").click()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Type boiler-7 to confirm").fill("boiler-7")
+    page.get_by_role("button", name="Erase it").click()
+    row = page.get_by_role("row").filter(has_text="boiler-7")
+    expect(row.get_by_text("erased", exact=True)).to_be_visible()
+    expect(row).to_contain_text("1 reading, 1 message")
+    assert tenant.get("/devices")["items"] == []
+
+
+def test_who_may_only_read_changes_nothing_that_is_kept(visit: Visit, tenant: Tenant) -> None:
+    key = tenant.post("/api-keys", {"name": "Reader", "scopes": ["read"]})["secret"]
+    with visit() as reader:
+        reader.enter(key)
+        reader.open("/data", "Stored data")
+        expect(reader.page.get_by_text("scope admin can change them")).to_be_visible()
+        expect(reader.page.get_by_role("button", name="Change")).to_have_count(0)
+        expect(reader.page.get_by_role("button", name="Forget a device")).to_have_count(0)

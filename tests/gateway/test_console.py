@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from contracts.failures import Refused
+from deploy.local.console import CONSOLE
+from services.gateway.app import RESOURCES
 from services.gateway.console_files import ConsoleFiles
 from services.gateway.sessions import COOKIE, HEADER, SECURE_COOKIE, Sessions
 from tests.gateway.peers import ALPHA, KEYS, Peers
@@ -193,3 +196,12 @@ def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(files: Con
     assert policy["default-src"] == "'self'"
     assert set(policy) == {"default-src", "base-uri", "form-action", "frame-ancestors", "object-src"}
     assert all(policy[name] == "'none'" for name in policy if name != "default-src")
+
+
+def test_for_each_refusal_of_a_call_the_console_has_a_next_step() -> None:
+    source = (CONSOLE / "src/api/problem.ts").read_text()
+    table = source.partition("NEXT_STEPS")[2].partition("};")[0]
+    known = set(re.findall(r'^  "?([a-z_.]+)"?:', table, re.MULTILINE))
+    handlers = [handler for module in RESOURCES for handler in module.ROUTES]
+    refusals = {code for handler in handlers for code in handler.opt.get("failures", ())}
+    assert refusals - known == set()

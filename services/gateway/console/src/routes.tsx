@@ -12,16 +12,22 @@ import { actFor } from "./api/client";
 import { queryClient } from "./api/queries";
 import { sessionQuery } from "./api/session";
 import type { ActivitySearch } from "./pages/activity/Activity";
-import type { AlertsTab } from "./pages/alerts/Alerts";
+import type { AlertsSearch } from "./pages/alerts/Alerts";
 import type { DeadLettersSearch } from "./pages/deadletters/DeadLetters";
 import type { Wanted } from "./pages/devices/queries";
+import { BY, type LimitsSearch, SPANS } from "./pages/limits/spans";
+import type { DeliveryState } from "./pages/webhooks/Deliveries";
 import { NotFound, PageFailed, PagePending } from "./shell/fallbacks";
 import { Shell } from "./shell/Shell";
 
 const oneOf = <T extends string>(known: readonly T[], value: unknown): T | undefined =>
   known.find((each) => each === value);
 
-const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+const keysOf = <T extends string>(record: Record<T, unknown>): T[] => Object.keys(record) as T[];
+
+/** An id of digits alone, in an address that somebody wrote, is read as a number. */
+const text = (value: unknown): string | undefined =>
+  typeof value === "number" ? String(value) : typeof value === "string" && value ? value : undefined;
 
 /** `org`: for which organization the operator acts in this tab; in the address, so that links say it, too. */
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
@@ -97,15 +103,35 @@ const page = {
   limits: createRoute({
     getParentRoute: () => signed,
     path: "/limits",
+    validateSearch: (search: Record<string, unknown>): LimitsSearch => ({
+      span: oneOf(keysOf(SPANS), search.span),
+      by: oneOf(keysOf(BY), search.by),
+    }),
     component: lazyRouteComponent(() => import("./pages/limits/Limits"), "Limits"),
+  }),
+  data: createRoute({
+    getParentRoute: () => signed,
+    path: "/data",
+    validateSearch: (search: Record<string, unknown>): { device?: string } => ({
+      device: text(search.device),
+    }),
+    component: lazyRouteComponent(() => import("./pages/data/Data"), "Data"),
   }),
   activity: createRoute({
     getParentRoute: () => signed,
     path: "/activity",
     validateSearch: (search: Record<string, unknown>): ActivitySearch => ({
+      q: text(search.q),
       kind: text(search.kind),
-      status: search.status === "ok" || search.status === "failed" ? search.status : undefined,
+      status: oneOf(["ok", "failed", "refused"], search.status),
+      direction: oneOf(["in", "out", "own"], search.direction),
+      device: text(search.device),
+      integration: text(search.integration),
+      credential: text(search.credential),
+      actor: text(search.actor),
       from: text(search.from),
+      to: text(search.to),
+      entry: text(search.entry),
     }),
     component: lazyRouteComponent(() => import("./pages/activity/Activity"), "Activity"),
   }),
@@ -122,8 +148,12 @@ const page = {
   alerts: createRoute({
     getParentRoute: () => signed,
     path: "/alerts",
-    validateSearch: (search: Record<string, unknown>): { tab?: AlertsTab } => ({
-      tab: search.tab === "all" || search.tab === "rules" ? search.tab : undefined,
+    validateSearch: (search: Record<string, unknown>): AlertsSearch => ({
+      tab: oneOf(["all", "rules"], search.tab),
+      severity: oneOf(["info", "warning", "critical"], search.severity),
+      device: text(search.device),
+      of: text(search.of),
+      rule: text(search.rule),
     }),
     component: lazyRouteComponent(() => import("./pages/alerts/Alerts"), "Alerts"),
   }),
@@ -140,6 +170,9 @@ const page = {
   webhook: createRoute({
     getParentRoute: () => signed,
     path: "/webhooks/$id",
+    validateSearch: (search: Record<string, unknown>): { state?: DeliveryState } => ({
+      state: oneOf(["pending", "waiting", "delivered", "dead"], search.state),
+    }),
     component: lazyRouteComponent(() => import("./pages/webhooks/Webhook"), "Webhook"),
   }),
   redecode: createRoute({

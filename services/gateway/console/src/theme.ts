@@ -73,6 +73,11 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--idle": "#526071",
     "--idle-ground": "#edf0f4",
     "--chart": "#0b7a71",
+    "--chart-2": "#b4540a",
+    "--chart-3": "#1d5fbf",
+    "--chart-4": "#8b2fa3",
+    "--chart-5": "#b42318",
+    "--chart-6": "#52700f",
   },
   dark: {
     "--mantine-color-dimmed": "#9aa6b6",
@@ -94,5 +99,10 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--idle": "#9aa6b6",
     "--idle-ground": "#202936",
     "--chart": "#4bc0b3",
+    "--chart-2": "#f2bd6e",
+    "--chart-3": "#7ab0ff",
+    "--chart-4": "#d59bf0",
+    "--chart-5": "#ff9a90",
+    "--chart-6": "#a3d36c",
   },
 });

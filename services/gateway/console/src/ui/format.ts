@@ -5,6 +5,9 @@ const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 /** 1,234 */
 export const count = (n: number): string => COUNT.format(n);
 
+/** "1 message", "2 messages" */
+export const counted = (n: number, of: string): string => `${count(n)} ${of}${n === 1 ? "" : "s"}`;
+
 /** 12.3K from ten thousand on */
 export const short = (n: number): string =>
   Math.abs(n) < 10_000 ? COUNT.format(Math.round(n * 10) / 10) : SHORT.format(n);

@@ -13,6 +13,7 @@ interface Toast {
 }
 
 const LASTS_MS = 6000;
+const LONGER_MS = 12_000; // there is something to read, or to decide
 const MOST = 4;
 let shown: Toast[] = [];
 let number = 0;
@@ -30,7 +31,7 @@ function close(id: number): void {
 function show(toast: Omit<Toast, "id">): void {
   const id = ++number;
   change([...shown, { ...toast, id }].slice(-MOST));
-  window.setTimeout(() => close(id), toast.tone === "bad" ? LASTS_MS * 2 : LASTS_MS);
+  window.setTimeout(() => close(id), toast.tone === "bad" || toast.undo ? LONGER_MS : LASTS_MS);
 }
 
 /** Says that something was done; `undo` where it can be taken back. */

@@ -1,103 +1,96 @@
-import { Button, Select, Table, TextInput } from "@mantine/core";
+import { Button, CloseButton } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { Download, Activity as Icon } from "lucide-react";
-import { Fragment, useState } from "react";
-import { api, fileAddress, ok } from "@/api/client";
+import { Activity as Icon } from "lucide-react";
+import { api, ok } from "@/api/client";
 import type { ActivityRow } from "@/api/schema";
 import { Answered, Empty } from "@/ui/Feedback";
 import { duration } from "@/ui/format";
 import { kindWords } from "@/ui/kinds";
-import { More, useList } from "@/ui/List";
+import { type Column, More, Rows, useList } from "@/ui/List";
 import css from "@/ui/List.module.css";
-import { Card, Facts, Page } from "@/ui/Page";
-import { Status } from "@/ui/Status";
+import { Card, Page } from "@/ui/Page";
+import { Status, type Tone } from "@/ui/Status";
 import { Time } from "@/ui/Time";
+import { Entry } from "./Entry";
+import { Filters } from "./Filters";
 
 export interface ActivitySearch {
+  q?: string;
   kind?: string;
-  status?: "ok" | "failed";
+  status?: "ok" | "failed" | "refused";
+  direction?: "in" | "out" | "own";
+  device?: string;
+  integration?: string;
+  credential?: string;
+  actor?: string;
   from?: string;
+  to?: string;
+  /** The entry that is open. */
+  entry?: string;
 }
 
-const SPANS: Record<string, number> = { "1": 3_600_000, "24": 86_400_000, "168": 604_800_000 };
+export const TONES: Record<string, Tone> = { ok: "good", failed: "bad", refused: "warn" };
+const NONE: ActivitySearch = {
+  q: undefined,
+  kind: undefined,
+  status: undefined,
+  direction: undefined,
+  device: undefined,
+  integration: undefined,
+  credential: undefined,
+  actor: undefined,
+  from: undefined,
+  to: undefined,
+};
 
 export function Activity() {
   const search = useSearch({ from: "/signed/activity" });
   const navigate = useNavigate({ from: "/activity" });
-  const set = (change: Partial<ActivitySearch>) =>
+  const set = (change: ActivitySearch) =>
     void navigate({ search: (held) => ({ ...held, ...change }), replace: true });
-  const asked = { kind: search.kind ? [search.kind] : undefined, status: search.status, from: search.from };
+  const asked = askedBy(search);
   const list = useList({
     key: ["activity", asked],
     page: (cursor) => ok(api.GET("/v1/activity", { params: { query: { ...asked, limit: 100, cursor } } })),
     everyMs: 10_000,
   });
   const rows = list.data ?? [];
-  const filtered = Boolean(search.kind || search.status || search.from);
+  const filtered = Object.keys(NONE).some((name) => search[name as keyof ActivitySearch]);
   return (
     <Page
       title="Activity"
       about="Who did what, which device came and went, what was refused, and why. Newest first, kept for 90 days."
     >
       <Card flush label="Activity">
-        <div className={css.tools}>
-          <TextInput
-            className={css.grow}
-            label="Kind"
-            placeholder="device.refused"
-            defaultValue={search.kind}
-            onBlur={(event) => set({ kind: event.currentTarget.value.trim() || undefined })}
-            onKeyDown={(event) =>
-              event.key === "Enter" && set({ kind: event.currentTarget.value.trim() || undefined })
-            }
-          />
-          <Select
-            className={css.choice}
-            label="Outcome"
-            data={[
-              { value: "ok", label: "Succeeded" },
-              { value: "failed", label: "Failed" },
-            ]}
-            placeholder="Any"
-            clearable
-            value={search.status ?? null}
-            onChange={(value) => set({ status: (value as ActivitySearch["status"]) ?? undefined })}
-          />
-          <Select
-            className={css.choice}
-            label="Since"
-            data={[
-              { value: "1", label: "The last hour" },
-              { value: "24", label: "The last day" },
-              { value: "168", label: "The last week" },
-            ]}
-            placeholder="All that is kept"
-            clearable
-            onChange={(value) =>
-              set({ from: value ? new Date(Date.now() - SPANS[value]!).toISOString() : undefined })
-            }
-          />
-          <div className={css.end}>
-            <Button
-              component="a"
-              href={fileAddress("/v1/activity/export", { format: "csv", ...asked, kind: search.kind })}
-              variant="default"
-              leftSection={<Download size={15} />}
-              download
-            >
-              CSV
-            </Button>
-          </div>
-        </div>
+        <Filters search={search} asked={asked} set={set} />
+        {search.entry && list.data && !rows.some((row) => row.id === search.entry) && (
+          <Linked id={search.entry} onClose={() => set({ entry: undefined })} />
+        )}
         <Answered query={list} rows={8}>
           {rows.length === 0 ? (
-            <Empty icon={Icon} title={filtered ? "Nothing like that happened" : "Nothing happened yet"}>
+            <Empty
+              icon={Icon}
+              title={filtered ? "Nothing like that happened" : "Nothing happened yet"}
+              action={
+                filtered && (
+                  <Button variant="default" onClick={() => set(NONE)}>
+                    Show everything
+                  </Button>
+                )
+              }
+            >
               {filtered
                 ? "Widen the time, or take a filter away."
                 : "Connects, refusals, links that come and go, and what people change are shown here."}
             </Empty>
           ) : (
-            <ActivityTable rows={rows} />
+            <Rows
+              rows={rows}
+              columns={columns(search.entry, (entry) => set({ entry }))}
+              id={(row) => row.id}
+              detail={(row) => row.id === search.entry && <Entry row={row} />}
+            />
           )}
           <More list={list} />
         </Answered>
@@ -106,79 +99,92 @@ export function Activity() {
   );
 }
 
-function ActivityTable({ rows }: { rows: ActivityRow[] }) {
-  const [open, setOpen] = useState<string>();
+/** An entry that a link names, and that is not among those shown. */
+function Linked({ id, onClose }: { id: string; onClose: () => void }) {
+  const query = useQuery({
+    queryKey: ["activity", "entry", id],
+    queryFn: () => ok(api.GET("/v1/activity/{id}", { params: { path: { id } } })),
+  });
   return (
-    <Table highlightOnHover className={css.table}>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>What</Table.Th>
-          <Table.Th>Outcome</Table.Th>
-          <Table.Th className={css.wide}>Who</Table.Th>
-          <Table.Th className={css.wide}>Took</Table.Th>
-          <Table.Th>When</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {rows.map((row) => (
-          <Fragment key={row.id}>
-            <Table.Tr>
-              <Table.Td>
-                <Button
-                  className={css.opens}
-                  variant="subtle"
-                  size="compact-sm"
-                  aria-expanded={open === row.id}
-                  onClick={() => setOpen(open === row.id ? undefined : row.id)}
-                >
-                  {kindWords(row.kind)}
-                </Button>
-                <div className={css.under}>{row.device_id ?? row.summary}</div>
-              </Table.Td>
-              <Table.Td>
-                <Status tone={row.status === "ok" ? "good" : "bad"}>{row.status}</Status>
-                {row.reason && <div className={css.under}>{row.reason}</div>}
-              </Table.Td>
-              <Table.Td className={css.wide}>
-                <span className="mono break">{row.actor}</span>
-              </Table.Td>
-              <Table.Td className={css.wide}>{took(row.duration_ms)}</Table.Td>
-              <Table.Td className={css.tight}>
-                <Time at={row.time} as="ago" />
-              </Table.Td>
-            </Table.Tr>
-            {open === row.id && (
-              <Table.Tr>
-                <Table.Td colSpan={5}>
-                  <Facts rows={facts(row)} />
-                </Table.Td>
-              </Table.Tr>
-            )}
-          </Fragment>
-        ))}
-      </Table.Tbody>
-    </Table>
+    <section className={css.linked} aria-label="The entry of the link">
+      <CloseButton className={css.corner} aria-label="Close the entry" onClick={onClose} />
+      <Answered query={query} rows={4}>
+        {query.data && <Entry row={query.data} />}
+      </Answered>
+    </section>
   );
 }
+
+/** The filters as the API takes them. */
+function askedBy({
+  q,
+  kind,
+  status,
+  direction,
+  device,
+  integration,
+  credential,
+  actor,
+  from,
+  to,
+}: ActivitySearch) {
+  return {
+    q,
+    kind: kind ? [kind] : undefined,
+    status,
+    direction,
+    device_id: device,
+    integration_id: integration,
+    credential_id: credential,
+    actor,
+    from,
+    to,
+  };
+}
+export type Asked = ReturnType<typeof askedBy>;
+
+const columns = (open: string | undefined, show: (id?: string) => void): Column<ActivityRow>[] => [
+  {
+    head: "What",
+    cell: (row) => (
+      <>
+        <Button
+          className={css.opens}
+          variant="subtle"
+          size="compact-sm"
+          aria-expanded={open === row.id}
+          onClick={() => show(open === row.id ? undefined : row.id)}
+        >
+          {kindWords(row.kind)}
+        </Button>
+        <div className={css.under}>{told(row)}</div>
+      </>
+    ),
+  },
+  {
+    head: "Outcome",
+    cell: (row) => (
+      <>
+        <Status tone={TONES[row.status] ?? "idle"}>{row.status}</Status>
+        {row.reason && <div className={css.reason}>{breakable(row.reason)}</div>}
+      </>
+    ),
+  },
+  { head: "Who", wide: true, cell: (row) => <span className="mono break">{row.actor}</span> },
+  { head: "Took", wide: true, tight: true, cell: (row) => took(row.duration_ms) },
+  { head: "When", tight: true, cell: (row) => <Time at={row.time} as="ago" /> },
+];
+
+/** The device where its summary does not begin with it. */
+function told({ device_id, summary }: ActivityRow): string {
+  if (!device_id || summary.startsWith(device_id)) return summary;
+  return summary ? `${device_id} · ${summary}` : device_id;
+}
+
+/** A code may be broken behind its parts. */
+const breakable = (code: string): string => code.replaceAll(/[._]/g, "$&\u200b");
 
 function took(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "";
   return ms < 1000 ? `${Math.round(ms)} ms` : duration(ms / 1000);
-}
-
-function facts(row: ActivityRow): [string, string][] {
-  const known: [string, unknown][] = [
-    ["Summary", row.summary],
-    ["Kind", row.kind],
-    ["Reason", row.reason],
-    ["Time", row.time],
-    ["Actor", row.actor],
-    ["Subject", row.subject],
-    ["Device", row.device_id],
-    ["Id", row.id],
-    ...Object.entries(row.details ?? {}),
-  ];
-  return known
-    .filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([label, value]) => [label, typeof value === "string" ? value : JSON.stringify(value)]);
 }

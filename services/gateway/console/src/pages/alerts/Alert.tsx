@@ -7,12 +7,14 @@ import type { Alert as WholeAlert } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered } from "@/ui/Feedback";
 import css from "@/ui/List.module.css";
+import { PageButton, PageLink } from "@/ui/links";
 import { Card, Facts, Page } from "@/ui/Page";
 import { Status } from "@/ui/Status";
 import { Time } from "@/ui/Time";
 import { done } from "@/ui/toasts";
-
-const STATES = { open: "bad", acknowledged: "warn", resolved: "good" } as const;
+import { Value } from "@/ui/Value";
+import { About } from "./AlertsCard";
+import { STATES, TONES } from "./words";
 
 export function Alert() {
   const { id } = useParams({ from: "/signed/alerts/$id" });
@@ -37,19 +39,20 @@ export function Alert() {
       )}
       {alert && (
         <>
-          <Card title="What is known">
+          <Card title="What is known" actions={<Around alert={alert} />}>
             <Facts rows={facts(alert)} />
           </Card>
           {manages && alert.state !== "resolved" && <Answer alert={alert} />}
           <Card title="What happened">
             <Timeline bulletSize={14} lineWidth={2} active={alert.history?.length}>
               {alert.history?.map((step) => (
-                <Timeline.Item key={`${step.at} ${step.event}`} title={step.summary}>
+                <Timeline.Item key={`${step.at} ${step.event}`} title={STEPS[step.event]}>
+                  {step.event !== "acknowledged" && <div>{step.summary}</div>}
                   <div className={css.under}>
                     <Time at={step.at} /> · {step.actor}
                     {step.reason && ` · ${step.reason.replaceAll("_", " ")}`}
                   </div>
-                  {step.note && <p>{step.note}</p>}
+                  {step.note && <blockquote className={css.note}>{step.note}</blockquote>}
                 </Timeline.Item>
               ))}
             </Timeline>
@@ -60,15 +63,46 @@ export function Alert() {
   );
 }
 
+const STEPS = { opened: "Opened", acknowledged: "Acknowledged", resolved: "Resolved" } as const;
+const AROUND_MS = 30 * 60_000;
+
+/** The device's charts, from before it began until after it was over. */
+function Around({ alert }: { alert: WholeAlert }) {
+  if (!alert.device_id) return null;
+  const end = Math.min(Date.now(), Date.parse(alert.resolved_at ?? alert.opened_at) + AROUND_MS);
+  const from = new Date(Date.parse(alert.since) - AROUND_MS).toISOString();
+  return (
+    <PageButton
+      size="xs"
+      variant="default"
+      to="/devices/$id"
+      params={{ id: alert.device_id }}
+      search={{ from, to: new Date(end).toISOString() }}
+    >
+      Its values around then
+    </PageButton>
+  );
+}
+
 function facts(alert: WholeAlert): [string, React.ReactNode][] {
   const evidence = Object.entries(alert.evidence ?? {}).map(([name, value]): [string, React.ReactNode] => [
     name.replaceAll("_", " "),
-    typeof value === "string" ? value : JSON.stringify(value),
+    <Value key={name} value={value} />,
   ]);
   return [
-    ["Severity", alert.severity],
-    ["Device", alert.device_id ?? "none"],
-    ["Integration", alert.integration_id ?? "none"],
+    [
+      "Severity",
+      <Status key="severity" tone={TONES[alert.severity]}>
+        {alert.severity}
+      </Status>,
+    ],
+    ["Of", <About key="of" row={alert} />],
+    [
+      "Rule",
+      <PageLink key="rule" to="/alerts" search={{ tab: "all", of: alert.rule_id }}>
+        {alert.rule_name}: all of its alerts
+      </PageLink>,
+    ],
     ["Since", <Time key="since" at={alert.since} />],
     ["Opened", <Time key="opened" at={alert.opened_at} />],
     ["Acknowledged by", alert.acknowledged_by ?? "nobody"],

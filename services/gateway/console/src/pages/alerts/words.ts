@@ -15,6 +15,7 @@ export const KINDS: Record<Kind, string> = {
   dead_letters: "Messages cannot be read",
 };
 
+export const STATES = { open: "bad", acknowledged: "warn", resolved: "good" } as const;
 export const TONES = { info: "idle", warning: "warn", critical: "bad" } as const;
 
 const lasting = (s: number | undefined): string => (s ? ` for ${duration(s)}` : "");
@@ -41,7 +42,15 @@ export function conditionWords(condition: Condition): string {
   }
 }
 
-export function scopeWords(scope: AlertRuleView["scope"]): string {
+const OTHERS: Partial<Record<Kind, string>> = {
+  link: "brokers",
+  refused_connects: "connects",
+  dead_letters: "messages",
+};
+
+export function scopeWords(condition: Condition, scope: AlertRuleView["scope"]): string {
+  const other = OTHERS[condition.kind];
+  if (other) return other;
   if (!scope || scope.kind === "all" || scope.kind === undefined) return "all devices";
   return scope.kind === "tag" ? `devices tagged ${scope.tag}` : scope.device_ids.join(", ");
 }

@@ -8,6 +8,7 @@ import type { LatestValue } from "@/api/schema";
 import { download } from "@/ui/download";
 import { Answered, Empty } from "@/ui/Feedback";
 import { Card } from "@/ui/Page";
+import { Figures } from "@/ui/Plot";
 import { Time } from "@/ui/Time";
 import { Chart, type Drawn } from "./Chart";
 import css from "./Device.module.css";
@@ -90,7 +91,7 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
           ) : asTable ? (
             <SeriesTable timestamps={timestamps ?? []} drawn={drawn} />
           ) : (
-            <div className={css.charts}>
+            <Figures>
               {drawn.slice(0, CHARTS_MAX).map((each) => (
                 <Chart
                   key={each.metric}
@@ -101,7 +102,7 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
                   zoom={zoom}
                 />
               ))}
-            </div>
+            </Figures>
           )}
         </Answered>
         {drawn.length > 0 && (

@@ -1,13 +1,16 @@
-import { Progress, Table } from "@mantine/core";
+import { Progress } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Gauge } from "lucide-react";
 import { api, ok } from "@/api/client";
 import type { LimitUse } from "@/api/schema";
+import { useSession } from "@/api/session";
 import { Answered, Empty } from "@/ui/Feedback";
 import { bytes, count } from "@/ui/format";
-import css from "@/ui/List.module.css";
+import { type Column, Rows } from "@/ui/List";
 import { Card, Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
+import { Usage } from "./Usage";
+import { Users } from "./Users";
 
 const LABELS: Record<string, string> = {
   connections: "Devices connected at once",
@@ -22,6 +25,12 @@ const HELD: Record<string, string> = {
   http: "by HTTP, more are answered 429",
   dead_letter: "a larger one becomes a dead letter",
 };
+const heldBy = (row: LimitUse): string[] =>
+  row.held.map((each) =>
+    row.limit === "payload_bytes" && each === "http"
+      ? "by HTTP, a larger one is answered 413"
+      : (HELD[each] ?? each),
+  );
 
 export function Limits() {
   const query = useQuery({
@@ -30,6 +39,7 @@ export function Limits() {
     refetchInterval: 5000,
   });
   const rows = query.data?.items ?? [];
+  const reads = useSession().can("read");
   return (
     <Page
       title="Limits and usage"
@@ -48,51 +58,47 @@ export function Limits() {
       <Card flush label="Limits">
         <Answered query={query}>
           {rows.length === 0 ? (
-            <Empty icon={Gauge} title="No limits are set" />
+            <Empty icon={Gauge} title="No limits are set">
+              Whoever runs the platform sets them. What is used is below.
+            </Empty>
           ) : (
-            <Table className={css.table}>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Limit</Table.Th>
-                  <Table.Th>Now</Table.Th>
-                  <Table.Th className={css.wide}>How it is held</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {rows.map((row) => (
-                  <LimitRow key={row.limit} row={row} />
-                ))}
-              </Table.Tbody>
-            </Table>
+            <Rows rows={rows} columns={COLUMNS} id={(row) => row.limit} />
           )}
         </Answered>
       </Card>
+      {reads && <Usage />}
+      {reads && <Users />}
     </Page>
   );
 }
 
-function LimitRow({ row }: { row: LimitUse }) {
+const COLUMNS: Column<LimitUse>[] = [
+  { head: "Limit", cell: (row) => LABELS[row.limit] ?? row.limit },
+  { head: "Now", cell: (row) => <Used row={row} /> },
+  {
+    head: "How it is held",
+    wide: true,
+    cell: (row) => heldBy(row).join("; "),
+  },
+];
+
+function Used({ row }: { row: LimitUse }) {
   const shown = row.limit.startsWith("bytes") || row.limit === "payload_bytes" ? bytes : count;
   const share = row.allowed && row.current !== null ? Math.min(100, (100 * row.current) / row.allowed) : null;
-  const label = LABELS[row.limit] ?? row.limit;
   return (
-    <Table.Tr>
-      <Table.Td>{label}</Table.Td>
-      <Table.Td>
-        {row.current !== null && <strong>{shown(Math.round(row.current))}</strong>}
-        {row.current !== null && " of "}
-        {row.allowed === null ? "no limit" : shown(row.allowed)}
-        {share !== null && (
-          <Progress
-            value={share}
-            color={share > 90 ? "red" : share > 70 ? "yellow" : undefined}
-            size="sm"
-            mt={6}
-            aria-label={`${label}: ${Math.round(share)} percent used`}
-          />
-        )}
-      </Table.Td>
-      <Table.Td className={css.wide}>{row.held.map((each) => HELD[each] ?? each).join("; ")}</Table.Td>
-    </Table.Tr>
+    <>
+      {row.current !== null && <strong>{shown(Math.round(row.current))}</strong>}
+      {row.current !== null && " of "}
+      {row.allowed === null ? "no limit" : shown(row.allowed)}
+      {share !== null && (
+        <Progress
+          value={share}
+          color={share > 90 ? "red" : share > 70 ? "yellow" : undefined}
+          size="sm"
+          mt={6}
+          aria-label={`${LABELS[row.limit] ?? row.limit}: ${Math.round(share)} percent used`}
+        />
+      )}
+    </>
   );
 }

@@ -1,21 +1,21 @@
-import { Button, Select, Table } from "@mantine/core";
+import { Button, Select } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Inbox, RotateCw } from "lucide-react";
-import { useState } from "react";
 import { api, ok } from "@/api/client";
 import type { WebhookDelivery } from "@/api/schema";
 import { Answered, Empty } from "@/ui/Feedback";
 import { count } from "@/ui/format";
-import { More, useList } from "@/ui/List";
+import { type Column, More, Rows, useList } from "@/ui/List";
 import css from "@/ui/List.module.css";
 import { Card } from "@/ui/Page";
 import { Status } from "@/ui/Status";
 import { Time } from "@/ui/Time";
 import { done } from "@/ui/toasts";
 
-type State = WebhookDelivery["state"];
+export type DeliveryState = WebhookDelivery["state"];
 const TONES = { pending: "idle", waiting: "warn", delivered: "good", dead: "bad" } as const;
-const WORDS: Record<State, string> = {
+const WORDS: Record<DeliveryState, string> = {
   pending: "on its way",
   waiting: "tried again later",
   delivered: "delivered",
@@ -25,7 +25,8 @@ const WORDS: Record<State, string> = {
 /** The newest calls of a webhook, and what became of them. */
 export function Deliveries({ id, manages }: { id: string; manages: boolean }) {
   const client = useQueryClient();
-  const [state, setState] = useState<State>();
+  const { state } = useSearch({ from: "/signed/webhooks/$id" });
+  const navigate = useNavigate({ from: "/webhooks/$id" });
   const list = useList({
     key: ["webhooks", id, "deliveries", state],
     page: (cursor) =>
@@ -53,6 +54,43 @@ export function Deliveries({ id, manages }: { id: string; manages: boolean }) {
       return after();
     },
   });
+  const columns: Column<WebhookDelivery>[] = [
+    {
+      head: "What",
+      cell: (row) => (
+        <>
+          {row.type}
+          <div className={css.under}>{row.device_id ?? row.id}</div>
+        </>
+      ),
+    },
+    { head: "State", cell: (row) => <Status tone={TONES[row.state]}>{WORDS[row.state]}</Status> },
+    { head: "Attempts", wide: true, cell: (row) => row.attempts },
+    {
+      head: "Last answer",
+      wide: true,
+      cell: (row) => (
+        <span className="break">{[row.status, row.code, row.detail].filter(Boolean).join(" · ")}</span>
+      ),
+    },
+    {
+      head: "When",
+      tight: true,
+      cell: (row) => <Time at={row.last_attempt_at ?? row.planned_at} as="ago" />,
+    },
+    {
+      head: "Actions",
+      quiet: true,
+      end: true,
+      cell: (row) =>
+        manages &&
+        row.state === "dead" && (
+          <Button size="xs" variant="default" loading={one.isPending} onClick={() => one.mutate(row.id)}>
+            Retry
+          </Button>
+        ),
+    },
+  ];
   return (
     <Card flush label="Deliveries">
       <div className={css.tools}>
@@ -63,7 +101,9 @@ export function Deliveries({ id, manages }: { id: string; manages: boolean }) {
           clearable
           data={Object.entries(WORDS).map(([value, label]) => ({ value, label }))}
           value={state ?? null}
-          onChange={(value) => setState((value as State) ?? undefined)}
+          onChange={(value) =>
+            void navigate({ search: { state: (value as DeliveryState) ?? undefined }, replace: true })
+          }
         />
         {manages && rows.some((row) => row.state === "dead") && (
           <div className={css.end}>
@@ -84,45 +124,7 @@ export function Deliveries({ id, manages }: { id: string; manages: boolean }) {
             Each call stands here with its attempts and what the receiver answered.
           </Empty>
         ) : (
-          <Table className={css.table} highlightOnHover>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>What</Table.Th>
-                <Table.Th>State</Table.Th>
-                <Table.Th className={css.wide}>Attempts</Table.Th>
-                <Table.Th className={css.wide}>Last answer</Table.Th>
-                <Table.Th>When</Table.Th>
-                <Table.Th aria-label="Actions" />
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {rows.map((row) => (
-                <Table.Tr key={row.id}>
-                  <Table.Td>
-                    {row.type}
-                    <div className={css.under}>{row.device_id ?? row.id}</div>
-                  </Table.Td>
-                  <Table.Td>
-                    <Status tone={TONES[row.state]}>{WORDS[row.state]}</Status>
-                  </Table.Td>
-                  <Table.Td className={css.wide}>{row.attempts}</Table.Td>
-                  <Table.Td className={css.wide}>
-                    {[row.status, row.code, row.detail].filter(Boolean).join(" · ")}
-                  </Table.Td>
-                  <Table.Td className={css.tight}>
-                    <Time at={row.last_attempt_at ?? row.planned_at} as="ago" />
-                  </Table.Td>
-                  <Table.Td className={css.number}>
-                    {manages && row.state === "dead" && (
-                      <Button size="xs" variant="default" onClick={() => one.mutate(row.id)}>
-                        Retry
-                      </Button>
-                    )}
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
+          <Rows rows={rows} columns={columns} id={(row) => row.id} />
         )}
         <More list={list} />
       </Answered>

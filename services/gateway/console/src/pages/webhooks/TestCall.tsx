@@ -33,15 +33,21 @@ export function TestCall({ id }: { id: string }) {
       {!found && !testing.error && <span className={css.under}>A signed call, now, and what came back.</span>}
       {found && (
         <div className={css.form} role="status">
-          <Status tone={found.ok ? "good" : "bad"}>
-            {found.ok ? `Answered ${found.status}` : (found.detail ?? "It failed")}
-          </Status>
+          <div>
+            <Status tone={found.ok ? "good" : "bad"}>
+              {found.ok ? `Answered ${found.status}` : (found.detail ?? "It failed")}
+            </Status>
+          </div>
           <Facts
             rows={[
               ["Took", `${Math.round(found.duration_ms)} ms`],
-              ["Failed at", found.step ?? "no step"],
-              ["Code", found.code ?? "none"],
               ["Answer", found.answer || "empty"],
+              ...(found.ok
+                ? []
+                : ([
+                    ["Failed at", found.step ?? "the answer"],
+                    ["Code", found.code ?? "none"],
+                  ] as [string, string][])),
             ]}
           />
         </div>

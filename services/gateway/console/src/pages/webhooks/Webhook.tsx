@@ -1,4 +1,4 @@
-import { Button } from "@mantine/core";
+import { Button, Modal } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
@@ -15,6 +15,7 @@ import { done } from "@/ui/toasts";
 import { Deliveries } from "./Deliveries";
 import { pausedWords, WebhookStatus } from "./state";
 import { TestCall } from "./TestCall";
+import { type WebhookBody, WebhookForm } from "./WebhookForm";
 
 const GRACE_S = 86_400;
 
@@ -104,6 +105,8 @@ function Acts({ webhook, onSecret }: ActsProps) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [leaving, setLeaving] = useState(false);
+  const [renewing, setRenewing] = useState(false);
+  const [changing, setChanging] = useState(false);
   const params = { path: { id: webhook.id } };
   const after = () => client.invalidateQueries({ queryKey: ["webhooks"] });
   const steering = useMutation({
@@ -111,7 +114,21 @@ function Acts({ webhook, onSecret }: ActsProps) {
       paused
         ? ok(api.POST("/v1/webhooks/{id}/resume", { params }))
         : ok(api.POST("/v1/webhooks/{id}/pause", { params })),
-    onSuccess: after,
+    onSuccess: (_, resumed) => {
+      done(resumed ? "Calls are made again" : "Paused: what happens waits", {
+        undo: () => steering.mutate(!resumed),
+      });
+      return after();
+    },
+  });
+  const saving = useMutation({
+    mutationFn: (body: WebhookBody) => ok(api.PATCH("/v1/webhooks/{id}", { params, body })),
+    meta: { shown: true },
+    onSuccess: () => {
+      setChanging(false);
+      done("Webhook changed");
+      return after();
+    },
   });
   const rotating = useMutation({
     mutationFn: () => ok(api.POST("/v1/webhooks/{id}/rotate", { params, body: { grace_seconds: GRACE_S } })),
@@ -134,12 +151,33 @@ function Acts({ webhook, onSecret }: ActsProps) {
       <Button variant="default" loading={steering.isPending} onClick={() => steering.mutate(paused)}>
         {paused ? "Resume" : "Pause"}
       </Button>
-      <Button variant="default" loading={rotating.isPending} onClick={() => rotating.mutate()}>
+      <Button variant="default" onClick={() => setChanging(true)}>
+        Change
+      </Button>
+      <Button variant="default" onClick={() => setRenewing(true)}>
         New secret
       </Button>
       <Button variant="default" onClick={() => setLeaving(true)}>
         Delete
       </Button>
+      <Modal
+        opened={changing}
+        onClose={() => setChanging(false)}
+        title={`Change ${webhook.name}`}
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        <WebhookForm held={webhook} action="Save" saving={saving} />
+      </Modal>
+      <ConfirmByName
+        opened={renewing}
+        onClose={() => setRenewing(false)}
+        title="Give it a new secret?"
+        action="New secret"
+        run={() => rotating.mutateAsync()}
+      >
+        For a day each call carries two signatures, with the new secret and with the present one: enough time
+        to give your receiver the new one. A secret before the present one ends now.
+      </ConfirmByName>
       <ConfirmByName
         opened={leaving}
         onClose={() => setLeaving(false)}

@@ -1,10 +1,12 @@
-import { Button, Table } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Webhook as Icon, Plus } from "lucide-react";
 import { useState } from "react";
 import { all, api, ok } from "@/api/client";
+import type { WebhookView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered, Empty } from "@/ui/Feedback";
+import { type Column, Rows } from "@/ui/List";
 import css from "@/ui/List.module.css";
 import { PageLink } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
@@ -41,35 +43,7 @@ export function Webhooks() {
                 : "Somebody whose key has the scope manage_integrations can add one."}
             </Empty>
           ) : (
-            <Table highlightOnHover className={css.table}>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Name</Table.Th>
-                  <Table.Th>State</Table.Th>
-                  <Table.Th className={css.wide}>Hears</Table.Th>
-                  <Table.Th className={css.wide}>Made</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {query.data?.map((row) => (
-                  <Table.Tr key={row.id}>
-                    <Table.Td>
-                      <PageLink to="/webhooks/$id" params={{ id: row.id }} fw={550} className="break">
-                        {row.name}
-                      </PageLink>
-                      <div className={css.under}>{row.url}</div>
-                    </Table.Td>
-                    <Table.Td>
-                      <WebhookStatus webhook={row} />
-                    </Table.Td>
-                    <Table.Td className={css.wide}>{row.events.join(", ")}</Table.Td>
-                    <Table.Td className={css.wide}>
-                      <Time at={row.created_at} as="ago" />
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
+            <Rows rows={query.data ?? []} columns={COLUMNS} id={(row) => row.id} />
           )}
         </Answered>
       </Card>
@@ -77,3 +51,20 @@ export function Webhooks() {
     </Page>
   );
 }
+
+const COLUMNS: Column<WebhookView>[] = [
+  {
+    head: "Name",
+    cell: (row) => (
+      <>
+        <PageLink to="/webhooks/$id" params={{ id: row.id }} fw={550} className="break">
+          {row.name}
+        </PageLink>
+        <div className={css.under}>{row.url}</div>
+      </>
+    ),
+  },
+  { head: "State", cell: (row) => <WebhookStatus webhook={row} /> },
+  { head: "Hears", wide: true, cell: (row) => row.events.join(", ") },
+  { head: "Made", wide: true, cell: (row) => <Time at={row.created_at} as="ago" /> },
+];
