@@ -94,10 +94,16 @@ def test_a_password_is_gone_after_a_reload(visitor: Visitor, tenant: Tenant) -> 
     assert password not in visitor.page.content()
 
 
-def test_a_wrong_client_id_is_told_with_the_right_one(stack: Stack, member: Visitor, tenant: Tenant) -> None:
+def test_a_wrong_password_and_a_wrong_client_id_are_told_with_what_to_do(
+    stack: Stack, member: Visitor, tenant: Tenant
+) -> None:
     device = tenant.issue("d3")
     member.open(f"/credentials/{device.id}?tab=connect", "d3")
     expect(member.page.get_by_text("Waiting for a connection")).to_be_visible()
+    guessed = Device(device.id, device.username, "guessed", device.client_id, device.topic_prefix).client()
+    with pytest.raises(ConnectionRefusedError):
+        connect(guessed, stack.nats.ports.mqtt)
+    expect(member.page.get_by_text("The password is not that of this credential")).to_be_visible()
     wrong = Device(device.id, device.username, device.password, "my-device", device.topic_prefix).client()
     with pytest.raises(ConnectionRefusedError):
         connect(wrong, stack.nats.ports.mqtt)

@@ -45,7 +45,9 @@ export function Recent() {
                   {(row.summary || row.reason) && (
                     <span className={css.reason}>
                       {row.summary || row.reason}
-                      {row.details?.topic ? <span className="mono"> {String(row.details.topic)}</span> : null}
+                      {row.details?.topic && !row.summary?.includes(String(row.details.topic)) ? (
+                        <span className="mono"> {String(row.details.topic)}</span>
+                      ) : null}
                     </span>
                   )}
                 </span>

@@ -67,7 +67,7 @@ function useHour() {
           params: {
             query: {
               interval: "1m",
-              counter: ["messages", "errors", "dead_letters"],
+              counter: ["messages", "errors", "refusals", "dead_letters"],
               from: new Date(Date.now() - MINUTES * 60_000).toISOString(),
             },
           },
@@ -78,8 +78,8 @@ function useHour() {
   const values = query.data?.items[0]?.values;
   const of = (name: string): number[] => (values?.[name] as number[] | undefined) ?? [];
   const messages = of("messages");
-  const dead = of("dead_letters");
-  const errors = of("errors").map((n, minute) => n + (dead[minute] ?? 0));
+  const [dead, refused] = [of("dead_letters"), of("refusals")];
+  const errors = of("errors").map((n, minute) => n + (dead[minute] ?? 0) + (refused[minute] ?? 0));
   const seconds = Math.max(1, (Date.now() / 1000) % 60);
   const now = messages.at(-1) ?? 0;
   const rate = seconds < 20 ? (now + (messages.at(-2) ?? 0)) / (60 + seconds) : now / seconds;

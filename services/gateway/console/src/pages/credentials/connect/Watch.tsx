@@ -25,11 +25,11 @@ export function Watch({ credential, enabled }: { credential: CredentialView; ena
       <ol className={css.steps} aria-live="polite">
         <Step
           state={connected || arrived ? "done" : refusal ? "bad" : "waiting"}
-          title={connected || arrived ? "Connected" : "Waiting for a connection"}
+          title={connected || arrived ? "Connected" : refusal ? "Not connected" : "Waiting for a connection"}
         >
           {connected && address
             ? `From ${address}.`
-            : !connected && !arrived && "Run the example: this changes by itself."}
+            : !connected && !arrived && !refusal && "Run the example: this changes by itself."}
           {silent && <Hints credential={credential} />}
         </Step>
         {refusal && (
