@@ -9,15 +9,21 @@ from pydantic import AwareDatetime, Field, SecretStr, StringConstraints, model_v
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
+from contracts.moments import Moment
 from contracts.organizations import List, Name, Principal
 
-DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@-]+$")]
+DEVICE_ID = r"^[A-Za-z0-9_.:@-]+$"
+DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=DEVICE_ID)]
 Filters = Annotated[tuple[str, ...], Field(max_length=50)]  # a JWT with more would pass NATS's line limit
 
 
-Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+USERNAME = r"^[A-Za-z0-9_.@-]{1,64}$"
+Username = Annotated[str, StringConstraints(pattern=USERNAME)]
 ChosenPassword = Annotated[SecretStr, Field(min_length=8, max_length=128)]
 BULK_BATCH_MAX = 100  # the events and the answer, sealed for a retry, stay below 256 KiB
+QUERY_CHARS_MAX = 100
+CredentialStanding = Literal["active", "expired", "revoked"]
+CredentialSort = Literal["created_at", "-created_at"]
 GRACE_SECONDS_MAX = 7 * 24 * 3600  # a fleet that sleeps over a week-end has come by
 
 
@@ -72,6 +78,13 @@ class CredentialAclChanged(Event):
     subscribe: tuple[str, ...]
 
 
+class CredentialExpiryChanged(Event):
+    """From now on it ends then; None: never."""
+
+    type = "credential.expiry-changed"
+    expires_at: datetime | None
+
+
 class CredentialExpired(Event):
     """Its time is over. It has refused connects since `expires_at`, whether or not this was written."""
 
@@ -92,7 +105,7 @@ class IssueCredential(Request):
     device_id: DeviceId | None = None
     publish: Filters | None = None
     subscribe: Filters | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class CredentialWish(Model):
@@ -108,7 +121,7 @@ class CredentialWish(Model):
     device_id: DeviceId | None = None
     publish: Filters | None = None
     subscribe: Filters | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -121,6 +134,23 @@ class IssueCredentials(Request):
     """Many at once: those that may be are issued together, the others are refused one by one."""
 
     wishes: Annotated[tuple[CredentialWish, ...], Field(min_length=1, max_length=BULK_BATCH_MAX)]
+
+
+class CheckCredentials(Request):
+    """What `IssueCredentials` would answer. Nothing is issued."""
+
+    wishes: Annotated[tuple[CredentialWish, ...], Field(min_length=1, max_length=BULK_BATCH_MAX)]
+
+
+class ListCredentials(List):
+    """`q`: a part of the name, the device id, the id, the user name or a password's beginning, in any case.
+
+    A page may hold fewer than `limit` while there are more: `next_cursor` alone says whether it goes on.
+    """
+
+    q: Annotated[str, StringConstraints(max_length=QUERY_CHARS_MAX)] | None = None
+    state: CredentialStanding | None = None
+    sort: CredentialSort = "created_at"
 
 
 class RevokeCredential(Request):
@@ -152,6 +182,13 @@ class ChangeAcl(Request):
         if self.publish is None and self.subscribe is None:
             raise ValueError("send `publish`, `subscribe` or both")
         return self
+
+
+class ChangeExpiry(Request):
+    """None: it never ends. Of what has ended, nothing can be prolonged."""
+
+    id: str
+    expires_at: Moment | None
 
 
 class CheckAcl(Request):
@@ -211,7 +248,7 @@ class CredentialAsOf(Model):
     """What a credential was, and could do, at a time. `hints` are those of the secrets that held."""
 
     time: datetime
-    state: Literal["active", "expired", "revoked"]
+    state: CredentialStanding
     name: str
     device_id: str | None
     publish: tuple[str, ...]
@@ -245,7 +282,7 @@ class CredentialView(Model):
     hint: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
-    state: Literal["active", "expired", "revoked"]
+    state: CredentialStanding
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = None
@@ -270,16 +307,40 @@ class CredentialsIssued(Model):
     outcomes: tuple[CredentialOutcome, ...]
 
 
+class CredentialDraft(Model):
+    """What would be issued. Without a name or a user name, one is generated."""
+
+    name: str | None
+    device_id: str | None
+    username: str | None
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    expires_at: datetime | None
+
+
+class DraftOutcome(Model):
+    """Of one wish: what would be issued, or why nothing would (a failure as it travels)."""
+
+    credential: CredentialDraft | None = None
+    failure: dict[str, Any] | None = None
+
+
+class CredentialsChecked(Model):
+    outcomes: tuple[DraftOutcome, ...]
+
+
 ISSUE_CREDENTIALS = Call(
     "command.credentials.issue-credentials", IssueCredentials, CredentialsIssued, timeout_s=15.0
 )
+CHECK_CREDENTIALS = Call("query.credentials.check-credentials", CheckCredentials, CredentialsChecked)
 ISSUE_CREDENTIAL = Call("command.credentials.issue-credential", IssueCredential, CredentialWithPassword)
 REVOKE_CREDENTIAL = Call("command.credentials.revoke-credential", RevokeCredential, Nothing)
 RENAME_CREDENTIAL = Call("command.credentials.rename-credential", RenameCredential, CredentialView)
 ROTATE_CREDENTIAL = Call("command.credentials.rotate-credential", RotateCredential, CredentialWithPassword)
 CHANGE_ACL = Call("command.credentials.change-acl", ChangeAcl, CredentialView)
+CHANGE_EXPIRY = Call("command.credentials.change-expiry", ChangeExpiry, CredentialView)
 CHECK_ACL = Call("query.credentials.check-acl", CheckAcl, AclAnswer)
 GET_HISTORY = Call("query.credentials.history", GetHistory, CredentialHistory)
-LIST_CREDENTIALS = Call("query.credentials.credentials", List, Page[CredentialView])
+LIST_CREDENTIALS = Call("query.credentials.credentials", ListCredentials, Page[CredentialView])
 GET_CREDENTIAL = Call("query.credentials.credential", GetCredential, CredentialView)
 AUTHENTICATE_DEVICE = Call("query.credentials.authenticate-device", AuthenticateDevice, Principal)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
 from contracts.limits import Limits
+from contracts.moments import Moment
 
 Name = Annotated[
     str,
@@ -78,7 +79,7 @@ class GetOrganization(Request):
 class IssueApiKey(Request):
     name: Name
     scopes: tuple[Scope, ...] = ("read",)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class RevokeApiKey(Request):

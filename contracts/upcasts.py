@@ -15,6 +15,7 @@ from contracts.certificates import CredentialCertificateBound, CredentialCertifi
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialExpired,
+    CredentialExpiryChanged,
     CredentialImported,
     CredentialIssued,
     CredentialRenamed,
@@ -74,6 +75,7 @@ _LATEST: tuple[type[Event], ...] = (
     CredentialCertificateBound,
     CredentialCertificateUnbound,
     CredentialExpired,
+    CredentialExpiryChanged,
     CredentialImported,
     CredentialIssued,
     CredentialRenamed,

@@ -15,6 +15,7 @@ from contracts.alert_rules import AlertRuleChanged, AlertRuleCreated
 from contracts.certificates import CredentialCertificateBound
 from contracts.credentials import (
     CredentialAclChanged,
+    CredentialExpiryChanged,
     CredentialIssued,
     CredentialRenamed,
     CredentialRevoked,
@@ -73,6 +74,8 @@ def announcement(entity: Entity, event: Event) -> ActivityRecorded:  # noqa: C90
             details = {"hint": hint, "publish": list(event.publish), "subscribe": list(event.subscribe)}
         case CredentialAclChanged():
             details = {"publish": list(event.publish), "subscribe": list(event.subscribe)}
+        case CredentialExpiryChanged(expires_at=expires_at):
+            details = {"expires_at": expires_at.isoformat() if expires_at is not None else None}
         case CredentialRotated(hint=hint, previous_until=until):
             details = {"hint": hint, "previous_until": until.isoformat() if until is not None else None}
         case OrganizationRetentionChanged(retention=retention):

@@ -1,4 +1,4 @@
-"""Commands on a credential that is there: its name, its secret, its filters."""
+"""Commands on a credential that is there: its name, its secret, its filters, its end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import datetime
 
 from contracts.credentials import (
     CHANGE_ACL,
+    CHANGE_EXPIRY,
     RENAME_CREDENTIAL,
     ROTATE_CREDENTIAL,
     ChangeAcl,
+    ChangeExpiry,
     CredentialView,
     CredentialWithPassword,
     RenameCredential,
@@ -24,7 +26,7 @@ from services.credentials.hashing import Hashing
 from services.credentials.last_use import LastUse
 from services.credentials.states.credential import Credential
 
-Command = RenameCredential | RotateCredential | ChangeAcl
+Command = RenameCredential | RotateCredential | ChangeAcl | ChangeExpiry
 
 
 class CredentialHandlers:
@@ -56,6 +58,14 @@ class CredentialHandlers:
             return await self._draft(request, now, lambda held: lifecycle.decide_acl(request, held, now))
 
         return await self._commands.run(CHANGE_ACL, request, decide)
+
+    async def change_expiry(self, request: ChangeExpiry) -> CredentialView:
+        async def decide(now: datetime) -> Draft[CredentialView]:
+            return await self._draft(
+                request, now, lambda held: lifecycle.decide_expiry_change(request, held, now)
+            )
+
+        return await self._commands.run(CHANGE_EXPIRY, request, decide)
 
     async def _draft(
         self, request: Command, now: datetime, decide: Callable[[Credential], list[Event]]

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from contracts.credentials import CredentialIssued, CredentialRotated
+from contracts.credentials import CredentialExpiryChanged, CredentialIssued, CredentialRotated
 from contracts.envelope import Cause, Recorded
 from contracts.failures import Failure, Refused
 from contracts.organizations import PLATFORM
@@ -39,7 +39,7 @@ class Deadlines:
 
     def __call__(self, entity: Entity, recorded: Recorded) -> None:
         event = recorded.event
-        if isinstance(event, CredentialIssued) and event.expires_at is not None:
+        if isinstance(event, CredentialIssued | CredentialExpiryChanged) and event.expires_at is not None:
             heapq.heappush(self._due, (event.expires_at, entity.organization, entity.id))
         elif isinstance(event, CredentialRotated) and event.previous_until is not None:
             heapq.heappush(self._due, (event.previous_until, entity.organization, entity.id))

@@ -71,7 +71,7 @@ def decide_api_key(
         case IssueApiKey() if held.status != "absent":
             raise Refused("conflict", "this key id is in use")
         case IssueApiKey(name=name, scopes=scopes, expires_at=expires_at):
-            _check_expiry(expires_at, now)
+            check_expiry(expires_at, now)
             assert secret is not None
             if not scopes:
                 raise Refused("request.invalid", "a key without a scope may do nothing", field="scopes")
@@ -104,7 +104,7 @@ def decide_credential(
         case IssueCredential() if held.status != "absent":
             raise Refused("credential.exists", "this credential id is in use")
         case IssueCredential(organization=organization, device_id=device_id, expires_at=expires_at):
-            _check_expiry(expires_at, now)
+            check_expiry(expires_at, now)
             assert secret is not None
             assert identity is not None
             if device_id is not None:
@@ -130,6 +130,7 @@ def decide_credential(
             return [CredentialRevoked(reason=reason)]
 
 
-def _check_expiry(expires_at: datetime | None, now: datetime) -> None:
+def check_expiry(expires_at: datetime | None, now: datetime) -> None:
+    """Refused("expiry.past") for what is over already."""
     if expires_at is not None and expires_at <= now:
         raise Refused("expiry.past", "choose a time that lies ahead", field="expires_at")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Generic
 
 from nats.aio.client import Client
@@ -89,6 +90,15 @@ class Table(Generic[StateT]):
         entry.state = entry.state.evolve(recorded.event)
         entry.last = recorded.sequence
         return entry
+
+    def beside(self, organization: str, sequence: int, *, newest: bool) -> Iterator[Entry[StateT]]:
+        """Those created after this sequence, oldest first; or before it (0: all), newest first."""
+        entries = self.by_organization.get(organization, [])
+        if not newest:
+            start = bisect_right(entries, sequence, key=lambda entry: entry.first)
+            return islice(entries, start, None)
+        end = bisect_left(entries, sequence, key=lambda entry: entry.first) if sequence else len(entries)
+        return (entries[index] for index in range(end - 1, -1, -1))
 
     def after(self, organization: str, sequence: int) -> list[Entry[StateT]]:
         """Those created after this sequence, oldest first."""

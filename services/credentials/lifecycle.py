@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from contracts.credentials import (
     ChangeAcl,
+    ChangeExpiry,
     CredentialAclChanged,
     CredentialExpired,
+    CredentialExpiryChanged,
     CredentialRenamed,
     CredentialRotated,
     RenameCredential,
@@ -16,7 +18,7 @@ from contracts.credentials import (
 from contracts.envelope import Event
 from contracts.failures import Refused
 from contracts.organizations import AdminKeyRotated, RotateAdminKey
-from services.credentials.decider import NewSecret
+from services.credentials.decider import NewSecret, check_expiry
 from services.credentials.filters import all_covered, publish_filters, subscribe_filters
 from services.credentials.states.credential import Credential
 from services.credentials.states.keys import AdminKey
@@ -55,6 +57,14 @@ def decide_acl(command: ChangeAcl, held: Credential, now: datetime) -> list[Even
         else subscribe_filters(organization, device, command.subscribe),
     )
     return [] if held.evolve(changed) == held else [changed]
+
+
+def decide_expiry_change(command: ChangeExpiry, held: Credential, now: datetime) -> list[Event]:
+    _require_usable(held, now)
+    if held.expires_at == command.expires_at:
+        return []
+    check_expiry(command.expires_at, now)
+    return [CredentialExpiryChanged(expires_at=command.expires_at)]
 
 
 def decide_admin_key(

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 from contracts.alert_rules import LINKS, AlertRuleView, GetAlertRule
 from contracts.calls import Page
-from contracts.credentials import AclAnswer, CheckAcl, CredentialView, GetCredential
+from contracts.credentials import AclAnswer, CheckAcl, CredentialView, GetCredential, ListCredentials
 from contracts.failures import Refused
 from contracts.integrations import HOSTED, GetIntegration, IntegrationView
 from contracts.organizations import ApiKeyView, GetApiKey, GetOrganization, List, OrganizationView
 from contracts.webhooks import GetWebhook, WebhookView
 from services.credentials import acl_check, views
+from services.credentials.choosing import chosen
 from services.credentials.directory import Directory, Entry, Table
 from services.credentials.handlers import platform_only
 from services.credentials.last_use import LastUse
@@ -66,13 +67,16 @@ class Queries:
     def _api_key(self, entry: Entry[ApiKey], now: datetime) -> ApiKeyView:
         return views.api_key_view(entry.id, entry.created_at, entry.state, now, self._last_use)
 
-    async def credentials(self, request: List) -> Page[CredentialView]:
-        now = datetime.now(UTC)
-
-        def view(entry: Entry[Credential]) -> CredentialView:
-            return self._credential(entry, now)
-
-        return _list(request, self._directory.credentials, view)
+    async def credentials(self, request: ListCredentials) -> Page[CredentialView]:
+        now, position = datetime.now(UTC), _position(request)
+        entries = self._directory.credentials.beside(
+            request.organization, position, newest=request.sort == "-created_at"
+        )
+        found, looked = chosen(entries, request, now, _limit(request) + 1)
+        page = _page(request, [(entry.first, self._credential(entry, now)) for entry in found])
+        if page.next_cursor is None and looked is not None:
+            page = page.model_copy(update={"next_cursor": cursor_after(looked)})
+        return page
 
     async def credential(self, request: GetCredential) -> CredentialView:
         entry = await self._find(self._directory.credentials, request.organization, request.id)

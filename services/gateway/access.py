@@ -33,6 +33,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("PATCH", "/v1/credentials/{id}"): ("manage_credentials",),
     ("POST", "/v1/credentials/{id}/rotate"): ("manage_credentials",),
     ("PUT", "/v1/credentials/{id}/acl"): ("manage_credentials",),
+    ("PUT", "/v1/credentials/{id}/expiry"): ("manage_credentials",),
     ("GET", "/v1/credentials/{id}/history"): ("read", "manage_credentials"),
     ("GET", "/v1/credentials/{id}/acl/check"): ("read", "manage_credentials"),
     ("POST", "/v1/credentials/{id}/revoke"): ("manage_credentials",),

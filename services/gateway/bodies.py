@@ -10,6 +10,7 @@ from litestar.utils import is_class_and_subclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
+from contracts.credentials import DEVICE_ID, USERNAME
 from contracts.failures import Refused
 from services.gateway.compressed import GZIP
 from services.gateway.problems import FieldError, Invalid
@@ -58,10 +59,22 @@ def _path(found: Any) -> str:
     return ".".join([*places, "auth"] if found["type"] == "auth.unknown" else places)
 
 
+_TIME = "a time is RFC 3339 with a zone, like 2026-11-21T18:00:00Z"
+_FORMS = {
+    DEVICE_ID: "letters without accents, digits and _ . : @ - alone, and no spaces",
+    USERNAME: "up to 64 letters without accents, digits and _ . @ - alone, and no spaces",
+}
+
+
 def _words(found: Any) -> str:
     if found["type"] == "extra_forbidden":
         return "there is no such field"
-    return str(found["msg"]).removeprefix("Value error, ")
+    if found["type"].startswith(("datetime_", "timezone_")):
+        return _TIME
+    words = str(found["msg"]).removeprefix("Value error, ")
+    if found["type"] == "string_pattern_mismatch":
+        return next((said for form, said in _FORMS.items() if words.endswith(f"'{form}'")), words)
+    return words
 
 
 class StrictBodies(PydanticInitPlugin):

@@ -21,6 +21,7 @@ PHONE = {"width": 390, "height": 844}
 PAGES = [
     ("/", "Overview"),
     ("/credentials", "Credentials"),
+    ("/credentials/import", "Many credentials from a file"),
     ("/dead-letters", "Dead letters"),
     ("/activity", "Activity"),
     ("/alerts", "Alerts"),

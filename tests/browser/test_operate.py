@@ -22,6 +22,8 @@ def test_a_key_is_made_shown_once_and_revoked_by_its_name(
     member.open("/api-keys", "API keys")
     page.get_by_role("button", name="New API key").click()
     page.get_by_label("Name").fill("Dashboard")
+    expect(page.get_by_role("checkbox", name="read", exact=True)).to_be_checked()
+    expect(page.get_by_role("checkbox", name="admin", exact=True)).not_to_be_checked()
     page.get_by_role("button", name="Create").click()
     page.get_by_role("button", name="Show", exact=True).click()
     secret = page.get_by_test_id("secret").inner_text()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from contracts.credentials import AuthenticateDevice, CredentialWish, IssueCredentials
-from contracts.organizations import List
+from contracts.credentials import (
+    AuthenticateDevice,
+    CheckCredentials,
+    CredentialWish,
+    IssueCredentials,
+    ListCredentials,
+)
 from services.credentials.bulk import BulkHandlers
 from services.credentials.handlers import Registry
 from services.credentials.hashing import Hashing
@@ -42,7 +47,7 @@ async def test_what_may_be_is_issued_and_what_may_not_says_why(replica: Replica)
         assert outcome.credential is not None
         login = AuthenticateDevice(username=outcome.credential.username, password=outcome.credential.password)
         assert (await replica.who.device(login)).organization == organization
-    page = await replica.queries.credentials(List(organization=organization, actor="k"))
+    page = await replica.queries.credentials(ListCredentials(organization=organization, actor="k"))
     assert len(page.items) == 2
 
 
@@ -53,7 +58,9 @@ async def test_the_same_again_issues_nothing_new(make_replica: MakeReplica) -> N
         asked = request(organization, *wishes, command_id=unique("c"))
         first = await handlers(one).issue(asked)
         assert await handlers(other).issue(asked) == first
-        page = await other.queries.credentials(List(organization=organization, actor="k", limit=1000))
+        page = await other.queries.credentials(
+            ListCredentials(organization=organization, actor="k", limit=1000)
+        )
         assert len(page.items) == 100
         with refused("idempotency.reused"):
             await handlers(one).issue(request(organization, *wishes[1:], command_id=asked.command_id))
@@ -66,3 +73,30 @@ async def test_wishes_full_of_filters_fit(replica: Replica) -> None:
         request(organization, CredentialWish(publish=filters), command_id=unique("c"))
     )
     assert answer.outcomes[0].credential is not None
+
+
+async def test_a_check_says_what_issuing_would_and_issues_nothing(replica: Replica) -> None:
+    organization = (await replica.organization()).id
+    wishes = (
+        CredentialWish(device_id="d1"),
+        CredentialWish(publish=("elsewhere/#",)),
+        CredentialWish.model_validate({"username": "pump", "password": "hunter2-hunter2", "name": "Pump"}),
+        CredentialWish.model_validate({"username": "pump", "password": "hunter2-hunter2"}),
+        CredentialWish(expires_at=datetime.now(UTC) - timedelta(days=1)),
+    )
+    check = CheckCredentials(organization=organization, actor="key:k", wishes=wishes)
+    checked = (await handlers(replica).check(check)).outcomes
+    everything = ListCredentials(organization=organization, actor="k")
+    assert (await replica.queries.credentials(everything)).items == []
+    issued = (await handlers(replica).issue(request(organization, *wishes))).outcomes
+    for would, did in zip(checked, issued, strict=True):
+        assert would.failure == did.failure
+        assert (would.credential is None) == (did.credential is None)
+        if would.credential is not None and did.credential is not None:
+            said = would.credential.model_dump(exclude={"name", "username"})
+            assert said == did.credential.model_dump(include=set(said))
+    assert checked[2].credential is not None
+    assert (checked[2].credential.name, checked[2].credential.username) == ("Pump", f"{organization}:pump")
+    again = (await handlers(replica).check(check)).outcomes
+    assert again[2].failure is not None, "the name is taken by now"
+    assert again[2].failure["code"] == "name.taken"

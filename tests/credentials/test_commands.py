@@ -14,6 +14,7 @@ from contracts.credentials import (
     AuthenticateDevice,
     GetCredential,
     IssueCredential,
+    ListCredentials,
     RevokeCredential,
 )
 from contracts.envelope import Cause, Recorded
@@ -28,6 +29,7 @@ from contracts.organizations import (
     RevokeApiKey,
 )
 from runtime.event_log import Append, EventLog
+from services.credentials import choosing
 from tests.credentials.parts import ADMIN, MakeReplica, Replica, refused, unique
 
 
@@ -68,7 +70,7 @@ async def test_what_was_written_is_seen_by_the_next_question(replica: Replica) -
     organization = await replica.organization()
     for number in range(20):
         issued = await replica.handlers.issue_credential(issue(organization.id, device_id=f"d{number}"))
-        page = await replica.queries.credentials(List(organization=organization.id, actor="k"))
+        page = await replica.queries.credentials(ListCredentials(organization=organization.id, actor="k"))
         assert page.items[-1].id == issued.id
 
 
@@ -122,7 +124,7 @@ class TestIdempotency:
         second = await replica.handlers.issue_credential(request)
 
         assert first == second
-        page = await replica.queries.credentials(List(organization=organization.id, actor="k"))
+        page = await replica.queries.credentials(ListCredentials(organization=organization.id, actor="k"))
         assert [item.id for item in page.items] == [first.id]
 
     async def test_many_at_once_give_one_resource(self, make_replica: MakeReplica) -> None:
@@ -176,7 +178,7 @@ class TestIdempotency:
         async with make_replica() as replica:
             answer = await replica.handlers.issue_credential(request)
 
-            page = await replica.queries.credentials(List(organization=organization.id, actor="k"))
+            page = await replica.queries.credentials(ListCredentials(organization=organization.id, actor="k"))
             assert [item.id for item in page.items] == [answer.id]
             assert page.items[0].created_at == answer.created_at
             login = AuthenticateDevice(username=answer.username, password=answer.password)
@@ -216,7 +218,7 @@ class TestDirectory:
             gone = await replica.handlers.issue_credential(issue(organization.id))
             revoke = RevokeCredential(organization=organization.id, actor="k", id=gone.id)
             await replica.handlers.revoke_credential(revoke)
-            everything = List(organization=organization.id, actor="k")
+            everything = ListCredentials(organization=organization.id, actor="k")
             before = await replica.queries.credentials(everything)
 
         async with make_replica() as replica:
@@ -233,7 +235,7 @@ class TestDirectory:
         cursor = None
         while True:
             page = await replica.queries.credentials(
-                List(organization=organization.id, actor="k", limit=2, cursor=cursor)
+                ListCredentials(organization=organization.id, actor="k", limit=2, cursor=cursor)
             )
             seen += [item.id for item in page.items]
             cursor = page.next_cursor
@@ -242,16 +244,54 @@ class TestDirectory:
             assert len(page.items) == 2
         assert seen == ids
 
+    async def test_credentials_are_found_in_either_order(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        organization = await replica.organization()
+        made = [
+            await replica.handlers.issue_credential(issue(organization.id, device_id=f"Boiler-{number}"))
+            for number in range(5)
+        ]
+        ids = [each.id for each in made]
+        await replica.handlers.revoke_credential(
+            RevokeCredential(organization=organization.id, actor="k", id=ids[1])
+        )
+
+        async def found(**asked: Any) -> list[str]:
+            seen, cursor = list[str](), None
+            for _ in range(20):
+                page = await replica.queries.credentials(
+                    ListCredentials(organization=organization.id, actor="k", limit=2, cursor=cursor, **asked)
+                )
+                seen += [item.id for item in page.items]
+                cursor = page.next_cursor
+                if cursor is None:
+                    return seen
+            raise AssertionError("it has no end")
+
+        for looks in (choosing.LOOKS_MAX, 1, 2):
+            monkeypatch.setattr(choosing, "LOOKS_MAX", looks)
+            assert await found(sort="-created_at") == ids[::-1]
+            assert await found() == ids
+            assert await found(state="revoked") == [ids[1]]
+            assert await found(state="active", sort="-created_at") == [ids[4], ids[3], ids[2], ids[0]]
+            assert await found(q="boiler-3") == [ids[3]]
+            assert await found(q=ids[2]) == [ids[2]]
+            assert await found(q=made[4].password[:12]) == [ids[4]]
+            assert await found(q="pump") == []
+
     async def test_a_page_fits_into_one_message_however_much_its_items_hold(self, replica: Replica) -> None:
         organization = await replica.organization()
         long = [f"devices/{number:02}/{'x' * 900}" for number in range(50)]
         for _ in range(13):
             await replica.handlers.issue_credential(issue(organization.id, publish=long, subscribe=[]))
-        first = await replica.queries.credentials(List(organization=organization.id, actor="k", limit=1000))
+        first = await replica.queries.credentials(
+            ListCredentials(organization=organization.id, actor="k", limit=1000)
+        )
         assert 0 < len(first.items) < 13
         assert len(first.model_dump_json()) < 1024 * 1024
         rest = await replica.queries.credentials(
-            List(organization=organization.id, actor="k", limit=1000, cursor=first.next_cursor)
+            ListCredentials(organization=organization.id, actor="k", limit=1000, cursor=first.next_cursor)
         )
         assert len(first.items) + len(rest.items) == 13
 
@@ -333,7 +373,7 @@ async def test_an_expired_key_and_an_expired_credential_are_refused(replica: Rep
         await replica.who.key(Authenticate(secret=key.secret))
     with refused("connect.expired"):
         await replica.who.device(login)
-    page = await replica.queries.credentials(List(organization=organization.id, actor="k"))
+    page = await replica.queries.credentials(ListCredentials(organization=organization.id, actor="k"))
     assert page.items[0].state == "expired"
 
 

@@ -16,10 +16,11 @@ from contracts.credentials import (
     AuthenticateDevice,
     CredentialWithPassword,
     IssueCredential,
+    ListCredentials,
 )
 from contracts.failures import Unavailable
 from contracts.integrations import CREATE_INTEGRATION, CreateIntegration
-from contracts.organizations import AUTHENTICATE, Authenticate, List, OrganizationIssued
+from contracts.organizations import AUTHENTICATE, Authenticate, OrganizationIssued
 from contracts.secrets_format import mint
 from contracts.streams import ACTIVITY, IDEMPOTENCY, REGISTRY, SECRETS
 from runtime import rpc
@@ -79,7 +80,7 @@ async def test_killed_at_random_every_command_is_carried_out_once(
     again = [await issue_until_answered(gateway, request) for request in requests]
     assert again == [answers[str(request.command_id)] for request in requests]
     page = await rpc.call(
-        gateway, LIST_CREDENTIALS, List(organization=organization.id, actor="k", limit=1000)
+        gateway, LIST_CREDENTIALS, ListCredentials(organization=organization.id, actor="k", limit=1000)
     )
     assert sorted(item.id for item in page.items) == sorted(answer.id for answer in again)
     assert len({answer.device_id for answer in again}) == ISSUED

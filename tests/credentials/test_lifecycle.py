@@ -14,12 +14,14 @@ import pytest
 
 from contracts.credentials import (
     CHANGE_ACL,
+    CHANGE_EXPIRY,
     CHECK_ACL,
     GET_CREDENTIAL,
     RENAME_CREDENTIAL,
     ROTATE_CREDENTIAL,
     AclAnswer,
     ChangeAcl,
+    ChangeExpiry,
     CheckAcl,
     CredentialView,
     CredentialWithPassword,
@@ -69,6 +71,13 @@ async def change_acl(bus: Bus, organization: OrganizationIssued, id: str, **filt
     return await rpc.call(
         bus, CHANGE_ACL, ChangeAcl(organization=organization.id, actor="key:k", id=id, **filters)
     )
+
+
+async def end_at(
+    bus: Bus, organization: OrganizationIssued, id: str, expires_at: datetime | None
+) -> CredentialView:
+    request = ChangeExpiry(organization=organization.id, actor="key:k", id=id, expires_at=expires_at)
+    return await rpc.call(bus, CHANGE_EXPIRY, request)
 
 
 async def view(bus: Bus, organization: OrganizationIssued, id: str) -> CredentialView:
@@ -218,6 +227,30 @@ class TestExpiry:
     ) -> None:
         with refused("expiry.past"):
             await new_device(gateway, organization, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+    async def test_its_end_comes_earlier_later_or_never(
+        self, service: CredentialsService, gateway: Bus, organization: OrganizationIssued
+    ) -> None:
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+        earlier = await new_device(gateway, organization, device_id="d1")
+        later, never = [await new_device(gateway, organization, expires_at=soon) for _ in range(2)]
+        async with connected(device_client(service, earlier)) as client:
+            await end_at(gateway, organization, later.id, soon + timedelta(hours=1))
+            assert (await end_at(gateway, organization, never.id, None)).expires_at is None
+            assert (await end_at(gateway, organization, earlier.id, soon)).expires_at == soon
+            await ended(client, 10)
+            assert abs((datetime.now(UTC) - soon).total_seconds()) < 2
+        await assert_refused(device_client(service, earlier))
+        for device in (later, never):
+            async with connected(device_client(service, device)):
+                pass
+            assert (await view(gateway, organization, device.id)).state == "active"
+        with refused("credential.expired"):
+            await end_at(gateway, organization, earlier.id, None)
+        with refused("expiry.past"):
+            await end_at(gateway, organization, never.id, soon)
+        with refused("not_found"):
+            await end_at(gateway, await new_organization(gateway, "Other"), never.id, None)
 
 
 class TestLastUse:

@@ -218,6 +218,17 @@ def _history(request: Any) -> credentials.CredentialHistory:
     return credentials.CredentialHistory(items=[entry])
 
 
+def _draft(request: Any, wish: credentials.CredentialWish) -> credentials.CredentialDraft:
+    return credentials.CredentialDraft(
+        name=wish.name or wish.device_id,
+        device_id=wish.device_id,
+        username=wish.username and f"{request.organization}:{wish.username}",
+        publish=(f"{request.organization}/devices/#",),
+        subscribe=(),
+        expires_at=wish.expires_at,
+    )
+
+
 def _checked(request: Any) -> credentials.AclAnswer:
     return credentials.AclAnswer(allowed=True, filter=_credential(request).publish[0])
 
@@ -613,6 +624,9 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
             for _ in r.wishes
         )
     ),
+    credentials.CHECK_CREDENTIALS: lambda r: credentials.CredentialsChecked(
+        outcomes=tuple(credentials.DraftOutcome(credential=_draft(r, wish)) for wish in r.wishes)
+    ),
     credentials.REVOKE_CREDENTIAL: _revoke,
     credentials.LIST_CREDENTIALS: lambda r: Page[credentials.CredentialView](
         items=[credentials.CredentialView(**_view(r))], next_cursor="next"
@@ -625,6 +639,7 @@ _CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     certificates.BIND_CERTIFICATE: _certified,
     certificates.UNBIND_CERTIFICATE: _uncertified,
     credentials.CHANGE_ACL: _credential,
+    credentials.CHANGE_EXPIRY: lambda r: _credential(r).model_copy(update={"expires_at": r.expires_at}),
     credentials.CHECK_ACL: _checked,
     credentials.GET_HISTORY: _history,
     connections.LIST_CONNECTIONS: _connections,

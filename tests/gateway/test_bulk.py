@@ -10,7 +10,7 @@ import pytest
 
 from contracts import credentials
 from contracts.failures import Unavailable
-from tests.gateway.peers import Peers
+from tests.gateway.peers import ALPHA, Peers
 from tests.gateway.problem_assertions import assert_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -101,3 +101,39 @@ async def test_what_cannot_be_taken(
 async def test_a_failure_of_the_first_batch_is_the_answer(alpha: httpx.AsyncClient, peers: Peers) -> None:
     peers.refuse(credentials.ISSUE_CREDENTIALS, Unavailable("log.unavailable", "away"))
     assert_problem(await send(alpha, "{}\n"), "log.unavailable")
+
+
+async def test_a_dry_run_says_what_would_be_and_issues_nothing(
+    alpha: httpx.AsyncClient, peers: Peers
+) -> None:
+    peers.asked.clear()
+    pair = '"username": "pump", "password": "hunter2-hunter2"'
+    body = (
+        f'{{"device_id": "d1"}}\n{{"nope": 1}}\n{{{pair}}}\n'
+        + '{"device_id": "d2"}\n' * 100
+        + f"{{{pair}}}\n"
+    )
+    answer = await alpha.post(
+        "/v1/credentials/bulk",
+        params={"dry_run": "true"},
+        content=body.encode(),
+        headers={"Content-Type": NDJSON},
+    )
+    lines = told(answer)
+    assert (lines[0]["credential"]["device_id"], lines[2]["credential"]["username"]) == (
+        "d1",
+        f"{ALPHA}:pump",
+    )
+    assert "password" not in lines[2]["credential"]
+    assert lines[1]["error"]["code"] == "request.invalid"
+    *_, again, last = lines
+    assert (again["line"], again["error"]["code"]) == (104, "name.taken")
+    assert last == {"progress": {"done": 104, "total": 104, "valid": 102, "refused": 2}}
+    assert not [each for each in peers.asked if isinstance(each, credentials.IssueCredentials)]
+
+
+async def test_a_dry_run_is_true_or_false(alpha: httpx.AsyncClient, peers: Peers) -> None:
+    answer = await alpha.post(
+        "/v1/credentials/bulk", params={"dry_run": "1"}, content=b"{}", headers={"Content-Type": NDJSON}
+    )
+    assert_problem(answer, "request.invalid")

@@ -53,6 +53,33 @@ async def test_filters_are_changed_one_side_at_a_time(alpha: httpx.AsyncClient, 
         assert_problem(await alpha.put(f"{URL}/acl", json=wrong), "request.invalid")
 
 
+async def test_its_end_is_set_moved_and_taken_away(alpha: httpx.AsyncClient, peers: Peers) -> None:
+    answer = await alpha.put(f"{URL}/expiry", json={"expires_at": "2030-01-01T01:00:00+01:00"})
+    assert answer.json()["expires_at"] == "2030-01-01T00:00:00Z"
+    assert (await alpha.put(f"{URL}/expiry", json={"expires_at": None})).status_code == 200
+    assert peers.last(credentials.ChangeExpiry).expires_at is None
+    early = "0001-01-01T00:00:00+01:00"  # before the first year in UTC
+    wrongs: list[dict[str, Any]] = [
+        {},
+        {"expires_at": "2030-01-01T00:00:00"},
+        {"expires_at": 0},
+        {"expires_at": early},
+    ]
+    for wrong in wrongs:
+        assert_problem(await alpha.put(f"{URL}/expiry", json=wrong), "request.invalid")
+    peers.refuse(credentials.CHANGE_EXPIRY, Refused("expiry.past", "", field="expires_at"))
+    assert_problem(await alpha.put(f"{URL}/expiry", json={"expires_at": None}), "expiry.past")
+
+
+async def test_a_list_is_searched_and_turned_around(alpha: httpx.AsyncClient, peers: Peers) -> None:
+    found = await alpha.get("/v1/credentials", params={"q": "boil", "state": "active", "sort": "-created_at"})
+    assert found.status_code == 200
+    asked = peers.last(credentials.ListCredentials)
+    assert (asked.q, asked.state, asked.sort) == ("boil", "active", "-created_at")
+    for wrong in ({"state": "asleep"}, {"sort": "name"}, {"q": "x" * 101}):
+        assert_problem(await alpha.get("/v1/credentials", params=wrong), "request.invalid")
+
+
 async def test_it_is_asked_what_is_allowed(alpha: httpx.AsyncClient, peers: Peers) -> None:
     asked = {"action": "publish", "topic": "devices/d1/x"}
     answer = await alpha.get(f"{URL}/acl/check", params=asked)
@@ -78,6 +105,7 @@ async def test_its_history_as_of_a_time(alpha: httpx.AsyncClient, peers: Peers) 
         ("PATCH", "", {"name": "x"}),
         ("POST", "/rotate", {}),
         ("PUT", "/acl", {"publish": []}),
+        ("PUT", "/expiry", {"expires_at": None}),
         ("GET", "/acl/check?action=publish&topic=x", None),
         ("GET", "/history", None),
     ],

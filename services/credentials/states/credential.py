@@ -10,6 +10,7 @@ from contracts.certificates import CredentialCertificateBound, CredentialCertifi
 from contracts.credentials import (
     CredentialAclChanged,
     CredentialExpired,
+    CredentialExpiryChanged,
     CredentialImported,
     CredentialIssued,
     CredentialRenamed,
@@ -79,6 +80,8 @@ class Credential:
                 )
             case CredentialCertificateBound() | CredentialCertificateUnbound():
                 return replace(self, certificate=_certificate(event))
+            case CredentialExpiryChanged(expires_at=expires_at):
+                return replace(self, expires_at=expires_at)
             case CredentialExpired():
                 return replace(self, expiry_recorded=True)
             case CredentialLimitsChanged(limits=limits):

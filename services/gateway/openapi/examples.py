@@ -197,6 +197,7 @@ EXAMPLES: dict[str, Any] = {
     "CredentialView": _CREDENTIAL,
     "ClientCertificate": {"fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
     "CredentialChange": {"name": "Boiler 7, hall B"},
+    "Expiry": {"expires_at": "2027-03-01T12:00:00Z"},
     "PasswordRotation": {"grace_seconds": 86400},
     "Acl": {"publish": ["devices/{device_id}/#"], "subscribe": ["commands/{device_id}/#"]},
     "AclAnswer": {"allowed": True, "filter": f"{_ORGANIZATION}/devices/{{device_id}}/#"},

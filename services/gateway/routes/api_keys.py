@@ -6,9 +6,10 @@ from typing import Annotated
 
 from litestar import delete, get, post
 from litestar.params import JSONBody
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from contracts.calls import Page
+from contracts.moments import Moment
 from contracts.organizations import (
     GET_API_KEY,
     ISSUE_API_KEY,
@@ -31,7 +32,7 @@ from services.gateway.state import Backend
 class NewApiKey(Body):
     name: Name
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=10)] = ("read",)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 @post("/v1/api-keys", opt={"failures": ("expiry.past", "limit.reached")})

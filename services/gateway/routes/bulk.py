@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
 
 from litestar import Request, post
-from litestar.params import RawBody
+from litestar.params import QueryParameter, RawBody
 from litestar.response import Stream
 from pydantic_core import to_json
 from uuid_utils import uuid7
 
 from contracts.credentials import (
     BULK_BATCH_MAX,
+    CHECK_CREDENTIALS,
     ISSUE_CREDENTIALS,
+    CheckCredentials,
     CredentialOutcome,
     CredentialWish,
+    DraftOutcome,
     IssueCredentials,
 )
 from contracts.failures import Failure, Refused, Unavailable, from_dict
@@ -24,11 +27,17 @@ from contracts.organizations import Principal
 from services.gateway.bodies import NDJSON
 from services.gateway.bulk_body import CSV, Line, read
 from services.gateway.parameters import Caller, CommandId
-from services.gateway.problems import problem
+from services.gateway.problems import FieldError, Invalid, problem
 from services.gateway.settings import LINES_BODY_BYTES_MAX
 from services.gateway.state import Backend, Gateway
 
+Outcome = CredentialOutcome | DraftOutcome
 BATCH_CHARS_MAX = 32 * 1024
+BOOLEANS = ("false", "true")
+DryRun = Annotated[
+    str,
+    QueryParameter(max_length=5, description="Only say what would be", schema_extra={"enum": list(BOOLEANS)}),
+]
 ATTEMPTS = 3
 _EXAMPLES = {
     CSV: "name,device_id,publish\nBoiler 7,boiler-7,devices/boiler-7/#\nBoiler 8,boiler-8,\n",
@@ -60,14 +69,21 @@ async def issue_credentials(
     caller: Caller,
     request: Request[Any, Any, Any],
     command_id: CommandId,
+    dry_run: DryRun = "false",
 ) -> Stream:
     """Issue credentials for a fleet: up to 10,000 lines of CSV or NDJSON. Passwords are shown this once.
 
     The answer is NDJSON, streamed: for each line its credential or its error, and the progress after each
     batch. Broken off, send the same file with the same Idempotency-Key: what was issued is not issued again.
+
+    With `dry_run=true` nothing is issued: for each line what would be, or its error. The progress then counts `valid`
+    lines in the place of `issued` ones.
     """
+    if dry_run not in BOOLEANS:
+        raise Invalid([FieldError(field="dry_run", detail=f"it is one of {', '.join(BOOLEANS)}")])
     lines = read(body, request.content_type[0].lower())
-    batches = Issuing(gateway, caller, command_id or str(uuid7()), lines).run()
+    work = Checking if dry_run == "true" else Issuing
+    batches = work(gateway, caller, command_id or str(uuid7()), lines).run()
     first = await anext(batches)  # what goes wrong at once is an answer of its own
 
     async def answer() -> AsyncIterator[bytes]:
@@ -81,9 +97,11 @@ async def issue_credentials(
 class Issuing:
     """One request's lines, batch by batch."""
 
+    good = "issued"  # how the progress calls what is not refused
+
     def __init__(self, gateway: Gateway, caller: Principal, command: str, lines: list[Line]) -> None:
         self._gateway, self._caller, self._command, self._lines = gateway, caller, command, lines
-        self._issued = self._refused = 0
+        self._good = self._refused = 0
 
     async def run(self) -> AsyncIterator[bytes]:
         """What to send after each batch. A failure of the first one is raised, of a later one told."""
@@ -101,18 +119,18 @@ class Issuing:
             told.append(to_json({"progress": self._progress(done)}))
             yield b"\n".join(told) + b"\n"
 
-    async def _batch(self, batch: list[Line]) -> list[CredentialOutcome]:
+    async def _batch(self, batch: list[Line]) -> list[Outcome]:
         """One outcome a line."""
         wishes = [line.wish for line in batch if isinstance(line.wish, CredentialWish)]
-        issued = iter(await self._issue(batch[0].number, tuple(wishes)) if wishes else ())
+        answered = iter(await self._ask(batch[0].number, tuple(wishes)) if wishes else ())
         return [
-            next(issued)
+            next(answered)
             if isinstance(line.wish, CredentialWish)
-            else CredentialOutcome(failure=_as_dict(line.wish))
+            else CredentialOutcome(failure=line.wish.as_dict())
             for line in batch
         ]
 
-    async def _issue(self, line: int, wishes: tuple[CredentialWish, ...]) -> tuple[CredentialOutcome, ...]:
+    async def _ask(self, line: int, wishes: tuple[CredentialWish, ...], /) -> Sequence[Outcome]:
         command = IssueCredentials(
             organization=self._caller.organization,
             actor=self._caller.actor,
@@ -127,9 +145,9 @@ class Issuing:
                     raise
         raise AssertionError("the last attempt answers or raises")
 
-    def _told(self, line: Line, outcome: CredentialOutcome) -> bytes:
+    def _told(self, line: Line, outcome: Outcome) -> bytes:
         if outcome.credential is not None:
-            self._issued += 1
+            self._good += 1
             return to_json({"line": line.number, "credential": outcome.credential})
         self._refused += 1
         failure = line.wish if isinstance(line.wish, Refused) else from_dict(outcome.failure or {})
@@ -139,9 +157,36 @@ class Issuing:
         return {
             "done": done,
             "total": len(self._lines),
-            "issued": self._issued,
+            self.good: self._good,
             "refused": self._refused,
         }
+
+
+class Checking(Issuing):
+    """The same, with nothing issued."""
+
+    good = "valid"
+
+    def __init__(self, gateway: Gateway, caller: Principal, command: str, lines: list[Line]) -> None:
+        super().__init__(gateway, caller, command, lines)
+        self._usernames: set[str] = set()  # of the batches before
+
+    async def _ask(self, _line: int, wishes: tuple[CredentialWish, ...], /) -> Sequence[Outcome]:
+        query = CheckCredentials(
+            organization=self._caller.organization, actor=self._caller.actor, wishes=wishes
+        )
+        outcomes = (await self._gateway.ask(CHECK_CREDENTIALS, query)).outcomes
+        checked = [self._once(outcome) for outcome in outcomes]
+        self._usernames.update(each.credential.username or "" for each in checked if each.credential)
+        return checked
+
+    def _once(self, outcome: DraftOutcome) -> DraftOutcome:
+        """A name that an earlier batch has would be taken by then."""
+        name = outcome.credential.username if outcome.credential else None
+        if name is None or name not in self._usernames:
+            return outcome
+        taken = Refused("name.taken", f"{name} is in use", field="username")
+        return DraftOutcome(failure=taken.as_dict())
 
 
 def batched(lines: list[Line]) -> list[list[Line]]:
@@ -155,10 +200,6 @@ def batched(lines: list[Line]) -> list[list[Line]]:
             size = line.size
         found[-1].append(line)
     return found
-
-
-def _as_dict(refused: Refused) -> dict[str, Any]:
-    return refused.as_dict()
 
 
 ROUTES = [issue_credentials]

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast, get_args
 
 from litestar import get, patch, post, put
 from litestar.params import JSONBody, QueryParameter
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from contracts.calls import Page
 from contracts.credentials import (
     CHANGE_ACL,
+    CHANGE_EXPIRY,
     CHECK_ACL,
     GET_CREDENTIAL,
     GET_HISTORY,
     GRACE_SECONDS_MAX,
     ISSUE_CREDENTIAL,
     LIST_CREDENTIALS,
+    QUERY_CHARS_MAX,
     RENAME_CREDENTIAL,
     REVOKE_CREDENTIAL,
     ROTATE_CREDENTIAL,
     AclAnswer,
     ChangeAcl,
+    ChangeExpiry,
     CheckAcl,
     CredentialHistory,
+    CredentialSort,
+    CredentialStanding,
     CredentialView,
     CredentialWithPassword,
     DeviceId,
@@ -31,15 +36,39 @@ from contracts.credentials import (
     GetCredential,
     GetHistory,
     IssueCredential,
+    ListCredentials,
     RenameCredential,
     RevokeCredential,
     RotateCredential,
 )
-from contracts.organizations import List, Name
+from contracts.moments import Moment
+from contracts.organizations import Name
 from services.gateway.bodies import Body
 from services.gateway.parameters import At, Caller, CommandId, Cursor, Id, Limit, moment
 from services.gateway.problems import FieldError, Invalid
 from services.gateway.state import Backend, Gateway
+
+STATES: tuple[str, ...] = get_args(CredentialStanding)
+SORTS: tuple[str, ...] = get_args(CredentialSort)
+
+Q = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=QUERY_CHARS_MAX,
+        description="A part of its name, device id, id, user name, or of the beginning of its password, in any case",
+        schema_extra={"examples": ["boiler", "hmq_dev_a1"]},
+    ),
+]
+Standing = Annotated[
+    str | None,
+    QueryParameter(
+        name="state", max_length=16, description="What it is now", schema_extra={"enum": list(STATES)}
+    ),
+]
+Sort = Annotated[
+    str,
+    QueryParameter(max_length=16, description="`-` for the newest first", schema_extra={"enum": list(SORTS)}),
+]
 
 
 class NewCredential(Body):
@@ -49,7 +78,7 @@ class NewCredential(Body):
     device_id: DeviceId | None = None
     publish: Filters | None = None
     subscribe: Filters | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class CredentialChange(Body):
@@ -67,6 +96,12 @@ class Acl(Body):
 
     publish: Filters | None = None
     subscribe: Filters | None = None
+
+
+class Expiry(Body):
+    """When it ends; null: never."""
+
+    expires_at: Moment | None
 
 
 class Revocation(Body):
@@ -122,10 +157,29 @@ def endpoints_of(gateway: Gateway) -> Endpoints:
 
 @get("/v1/credentials")
 async def list_credentials(
-    gateway: Backend, caller: Caller, limit: Limit = 100, cursor: Cursor = None
+    gateway: Backend,
+    caller: Caller,
+    q: Q = None,
+    standing: Standing = None,
+    sort: Sort = "created_at",
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Page[CredentialView]:
-    """List credentials, oldest first, without their passwords."""
-    query = List(organization=caller.organization, actor=caller.actor, limit=limit, cursor=cursor)
+    """List credentials, by default the oldest first, without their passwords.
+
+    A page may hold fewer than `limit` while there are more: `next_cursor` says whether there are."""
+    for field, value, allowed in (("state", standing or STATES[0], STATES), ("sort", sort, SORTS)):
+        if value not in allowed:
+            raise Invalid([FieldError(field=field, detail=f"it is one of {', '.join(allowed)}")])
+    query = ListCredentials(
+        organization=caller.organization,
+        actor=caller.actor,
+        q=q,
+        state=cast("CredentialStanding | None", standing),
+        sort=cast("CredentialSort", sort),
+        limit=limit,
+        cursor=cursor,
+    )
     return await gateway.ask(LIST_CREDENTIALS, query)
 
 
@@ -200,6 +254,28 @@ async def change_acl(id: Id, data: JSONBody[Acl], gateway: Backend, caller: Call
     return await gateway.ask(CHANGE_ACL, command)
 
 
+@put(
+    "/v1/credentials/{id:str}/expiry",
+    opt={"failures": ("expiry.past", "credential.revoked", "credential.expired", "conflict")},
+)
+async def change_expiry(
+    id: Id, data: JSONBody[Expiry], gateway: Backend, caller: Caller, command_id: CommandId
+) -> CredentialView:
+    """Let a credential end earlier, later, or never. What has ended stays so.
+
+    At its end live sessions are closed within a second. A session that began before it was prolonged may be closed
+    at the earlier end, and comes back at once.
+    """
+    command = ChangeExpiry(
+        organization=caller.organization,
+        actor=caller.actor,
+        command_id=command_id,
+        id=id,
+        expires_at=data.expires_at,
+    )
+    return await gateway.ask(CHANGE_EXPIRY, command)
+
+
 @get("/v1/credentials/{id:str}/history")
 async def credential_history(
     id: Id,
@@ -269,6 +345,7 @@ ROUTES = [
     rename_credential,
     rotate_credential,
     change_acl,
+    change_expiry,
     check_acl,
     credential_history,
     revoke_credential,

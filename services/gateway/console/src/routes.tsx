@@ -13,6 +13,7 @@ import { queryClient } from "./api/queries";
 import { sessionQuery } from "./api/session";
 import type { ActivitySearch } from "./pages/activity/Activity";
 import type { AlertsSearch } from "./pages/alerts/Alerts";
+import type { CredentialsSearch } from "./pages/credentials/queries";
 import type { DeadLettersSearch } from "./pages/deadletters/DeadLetters";
 import type { Wanted } from "./pages/devices/queries";
 import { BY, type LimitsSearch, SPANS } from "./pages/limits/spans";
@@ -84,10 +85,17 @@ const page = {
   credentials: createRoute({
     getParentRoute: () => signed,
     path: "/credentials",
-    validateSearch: (search: Record<string, unknown>): { new?: boolean } => ({
+    validateSearch: (search: Record<string, unknown>): CredentialsSearch & { new?: boolean } => ({
       new: search.new === true || undefined,
+      q: text(search.q),
+      state: oneOf(["active", "expired", "revoked"], search.state),
     }),
     component: lazyRouteComponent(() => import("./pages/credentials/Credentials"), "Credentials"),
+  }),
+  credentialsImport: createRoute({
+    getParentRoute: () => signed,
+    path: "/credentials/import",
+    component: lazyRouteComponent(() => import("./pages/credentials/bulk/Import"), "Import"),
   }),
   credential: createRoute({
     getParentRoute: () => signed,

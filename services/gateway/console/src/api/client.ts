@@ -84,6 +84,32 @@ export async function told(
   }
 }
 
+/** The answer to lines (NDJSON, CSV), line by line as they come. Throws a `Problem` where it is refused. */
+export async function lines(
+  address: string,
+  body: Blob,
+  headers: Record<string, string>,
+  onLines: (lines: unknown[]) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const response = await fetch(address, {
+    method: "POST",
+    headers: { ...ownHeaders(), ...headers },
+    body,
+    signal,
+  });
+  if (!response.ok || !response.body) throw await refusal(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const whole = (rest + value).split("\n");
+    rest = whole.pop() ?? "";
+    if (whole.length) onLines(whole.filter(Boolean).map((line) => JSON.parse(line)));
+  }
+}
+
 /** All pages of a list, up to `most` items: what a table that sorts and searches in the browser needs. */
 export async function all<Item>(
   page: (cursor: string | undefined) => Promise<{ items: Item[]; next_cursor?: string | null }>,

@@ -1,10 +1,11 @@
 import { Button, Checkbox } from "@mantine/core";
-import { Download, Eye, EyeOff } from "lucide-react";
+import { Download, Eye, EyeOff, QrCode } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { CopyButton } from "./Copy";
 import { download } from "./download";
 import { masked } from "./format";
 import css from "./SecretOnce.module.css";
+import { Unsaved } from "./Unsaved";
 
 interface SecretOnceProps {
   label: string;
@@ -13,8 +14,12 @@ interface SecretOnceProps {
   filename: string;
   /** What is downloaded as `.env` and as JSON, by name; by default the secret alone. */
   values?: Record<string, string | number>;
+  /** The same as a picture; like the secret, not shown before it is asked for. */
+  qr?: ReactNode;
   /** Absent: nothing waits for the person. */
   onSaved?: () => void;
+  /** They left without having saved it. */
+  onLeave?: () => void;
   savedLabel?: string;
   children?: ReactNode;
 }
@@ -25,11 +30,14 @@ export function SecretOnce({
   secret,
   filename,
   values,
+  qr,
   onSaved,
+  onLeave,
   savedLabel = "Done",
   children,
 }: SecretOnceProps) {
   const [shown, setShown] = useState(false);
+  const [pictured, setPictured] = useState(false);
   const [saved, setSaved] = useState(false);
   const all = values ?? { API_KEY: secret };
   const env = Object.entries(all)
@@ -55,7 +63,7 @@ export function SecretOnce({
         >
           {shown ? "Hide" : "Show"}
         </Button>
-        <CopyButton text={secret}>{`Copy ${label.toLowerCase()}`}</CopyButton>
+        <CopyButton text={secret}>{`Copy ${label.replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase())}`}</CopyButton>
         <Button
           size="xs"
           variant="default"
@@ -72,7 +80,19 @@ export function SecretOnce({
         >
           JSON
         </Button>
+        {qr && (
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<QrCode size={15} />}
+            aria-expanded={pictured}
+            onClick={() => setPictured(!pictured)}
+          >
+            QR code
+          </Button>
+        )}
       </div>
+      {pictured && qr}
       {onSaved && (
         <div className={css.end}>
           <Checkbox
@@ -84,6 +104,11 @@ export function SecretOnce({
             {savedLabel}
           </Button>
         </div>
+      )}
+      {onSaved && !saved && (
+        <Unsaved title={`${label}: not saved yet`} onLeave={onLeave}>
+          It is shown here, this once. If you leave, nobody can show it to you again.
+        </Unsaved>
       )}
     </div>
   );

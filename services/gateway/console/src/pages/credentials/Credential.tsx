@@ -2,8 +2,8 @@ import { Button, Menu, Tabs } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Ban, Ellipsis, PencilLine, RefreshCw } from "lucide-react";
-import { useState } from "react";
+import { Ban, CalendarClock, Ellipsis, PencilLine, RefreshCw } from "lucide-react";
+import { useEffect, useState } from "react";
 import type { CredentialIssued, CredentialView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered } from "@/ui/Feedback";
@@ -12,6 +12,7 @@ import { Connections } from "./Connections";
 import { CredentialState } from "./CredentialState";
 import { Connect } from "./connect/Connect";
 import { Details } from "./Details";
+import { Expiry } from "./Expiry";
 import { History } from "./History";
 import { IssuedSecret } from "./IssuedSecret";
 import { forget, remember, remembered } from "./issued";
@@ -30,11 +31,16 @@ const TABS = {
 
 export function Credential() {
   const { id } = useParams({ from: "/signed/credentials/$id" });
+  return <OneCredential key={id} id={id} />; // nothing of one is shown with another
+}
+
+function OneCredential({ id }: { id: string }) {
   const { tab } = useSearch({ from: "/signed/credentials/$id" });
   const navigate = useNavigate({ from: "/credentials/$id" });
   const query = useQuery(credentialQuery(id));
   const manages = useSession().can("manage_credentials");
   const [issued, setIssued] = useState(() => remembered(id));
+  useEffect(() => () => forget(id), [id]);
   const credential = query.data;
   const shown = tab === "connect" || (tab && tab in TABS) ? tab : "details";
   const renewed = (fresh: CredentialIssued) => {
@@ -101,6 +107,7 @@ function Actions({ credential, renewed }: ActionsProps) {
   const [rotating, rotate] = useDisclosure(false);
   const [revoking, revoke] = useDisclosure(false);
   const [renaming, rename] = useDisclosure(false);
+  const [expiring, expire] = useDisclosure(false);
   return (
     <>
       <Button variant="default" leftSection={<RefreshCw size={15} />} onClick={rotate.open}>
@@ -116,6 +123,9 @@ function Actions({ credential, renewed }: ActionsProps) {
           <Menu.Item leftSection={<PencilLine size={15} />} onClick={rename.open}>
             Rename
           </Menu.Item>
+          <Menu.Item leftSection={<CalendarClock size={15} />} onClick={expire.open}>
+            Change expiry
+          </Menu.Item>
           <Menu.Item leftSection={<Ban size={15} />} color="var(--bad)" onClick={revoke.open}>
             Revoke
           </Menu.Item>
@@ -123,6 +133,7 @@ function Actions({ credential, renewed }: ActionsProps) {
       </Menu>
       <Rotate credential={credential} opened={rotating} onClose={rotate.close} renewed={renewed} />
       <Revoke credential={credential} opened={revoking} onClose={revoke.close} />
+      <Expiry credential={credential} opened={expiring} onClose={expire.close} />
       <Rename credential={credential} opened={renaming} onClose={rename.close} />
     </>
   );

@@ -1,131 +1,155 @@
-import { Button, Table, TextInput } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { Button, Select } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { KeyRound, Plus, Search } from "lucide-react";
-import { useMemo, useState } from "react";
+import { KeyRound, Plus, Search, Upload } from "lucide-react";
+import { useMemo } from "react";
 import type { CredentialView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered, Empty } from "@/ui/Feedback";
-import { PageLink } from "@/ui/links";
+import { count } from "@/ui/format";
+import { Lines } from "@/ui/Lines";
+import list from "@/ui/List.module.css";
+import { PageButton, PageLink } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
+import { SettlingInput } from "@/ui/SettlingInput";
 import { Time } from "@/ui/Time";
 import { CredentialState } from "./CredentialState";
 import css from "./Credentials.module.css";
 import { NewCredential } from "./NewCredential";
 import { credentialsQuery } from "./queries";
 
+const STATES = [
+  { value: "active", label: "Active" },
+  { value: "expired", label: "Expired" },
+  { value: "revoked", label: "Revoked" },
+];
+
+/** All credentials, as many as there are. */
 export function Credentials() {
-  const session = useSession();
-  const manages = session.can("manage_credentials");
-  const query = useQuery(credentialsQuery);
-  const opened = useSearch({ from: "/signed/credentials" }).new === true;
+  const manages = useSession().can("manage_credentials");
+  const { new: opened, q, state } = useSearch({ from: "/signed/credentials" });
   const navigate = useNavigate({ from: "/credentials" });
-  const setOpened = (wanted: boolean) =>
-    void navigate({ search: { new: wanted || undefined }, replace: true });
-  const [wanted, setWanted] = useState("");
-  const rows = useMemo(() => found(query.data ?? [], wanted), [query.data, wanted]);
+  const query = useInfiniteQuery(credentialsQuery({ q, state }));
+  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const show = (change: { new?: boolean; q?: string; state?: CredentialView["state"] }) =>
+    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  const filtered = Boolean(q || state);
+  const none = query.data && rows.length === 0 && !query.hasNextPage;
   const create = manages && (
-    <Button leftSection={<Plus size={16} />} onClick={() => setOpened(true)}>
-      New credential
-    </Button>
+    <>
+      <PageButton to="/credentials/import" variant="default" leftSection={<Upload size={16} />}>
+        Many from a file
+      </PageButton>
+      <Button leftSection={<Plus size={16} />} onClick={() => show({ new: true })}>
+        New credential
+      </Button>
+    </>
   );
   return (
     <Page
       title="Credentials"
       about="What a device connects with: a user name, a password, and the topics that it may use."
-      actions={query.data && query.data.length > 0 && create}
+      actions={!(none && !filtered) && create}
     >
       <Card flush label="Credentials">
-        <Answered query={query}>
-          {query.data?.length === 0 ? (
-            <Empty icon={KeyRound} title="No credentials yet" action={create}>
+        {!(none && !filtered) && (
+          <div className={list.tools}>
+            <SettlingInput
+              aria-label="Search credentials"
+              placeholder="Search by name, device or id"
+              leftSection={<Search size={16} />}
+              className={list.grow}
+              value={q}
+              settle={(next) => show({ q: next })}
+            />
+            <Select
+              aria-label="State"
+              className={list.choice}
+              placeholder="Any state"
+              data={STATES}
+              clearable
+              value={state ?? null}
+              onChange={(next) => show({ state: (next as CredentialView["state"]) ?? undefined })}
+            />
+            <span className={`${list.end} ${css.dim}`}>
+              {query.data && `${count(rows.length)}${query.hasNextPage ? " and more" : ""}`}
+            </span>
+          </div>
+        )}
+        <Answered query={query} rows={9}>
+          {none && filtered && (
+            <Empty
+              icon={Search}
+              title="No credential fits"
+              action={
+                <Button variant="default" onClick={() => show({ q: undefined, state: undefined })}>
+                  Show all credentials
+                </Button>
+              }
+            >
+              The search looks for a part of the name, the device, the id or the beginning of the password.
+            </Empty>
+          )}
+          {none && !filtered && (
+            <Empty
+              icon={KeyRound}
+              title="No credentials yet"
+              action={manages && <div className={list.row}>{create}</div>}
+            >
               {manages
                 ? "Create one for your first device: a click, and you have all that it needs to connect."
                 : "Somebody whose key has the scope manage_credentials can create one."}
             </Empty>
-          ) : (
-            <>
-              <div className={css.tools}>
-                <TextInput
-                  aria-label="Search credentials"
-                  placeholder="Search by name, device or id"
-                  leftSection={<Search size={16} />}
-                  value={wanted}
-                  onChange={(event) => setWanted(event.currentTarget.value)}
-                  className={css.search}
-                />
-                <span className={css.count}>
-                  {rows.length === query.data?.length
-                    ? rows.length
-                    : `${rows.length} of ${query.data?.length}`}
-                </span>
-              </div>
-              <CredentialsTable rows={rows} />
-              {rows.length === 0 && <p className={css.none}>No credential matches “{wanted}”.</p>}
-            </>
+          )}
+          {!none && (
+            <Lines
+              label="Credentials"
+              rows={rows}
+              keyOf={idOf}
+              draw={drawn}
+              columns={css.columns}
+              head={HEAD}
+              more={() => {
+                if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage();
+              }}
+            />
           )}
         </Answered>
       </Card>
-      {manages && <NewCredential opened={opened} onClose={() => setOpened(false)} />}
+      {manages && <NewCredential opened={opened === true} onClose={() => show({ new: undefined })} />}
     </Page>
   );
 }
 
-const SHOWN_MOST = 500;
+const HEAD = (
+  <>
+    <span>Name</span>
+    <span>State</span>
+    <span className={css.wide}>Password</span>
+    <span>Last used</span>
+    <span className={css.wide}>Expires</span>
+  </>
+);
 
-function CredentialsTable({ rows }: { rows: CredentialView[] }) {
-  return (
-    <>
-      <Table highlightOnHover className={css.table}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Name</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th className={css.wide}>Password</Table.Th>
-            <Table.Th>Last used</Table.Th>
-            <Table.Th className={css.wide}>Expires</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.slice(0, SHOWN_MOST).map((row) => (
-            <Table.Tr key={row.id}>
-              <Table.Td>
-                <PageLink to="/credentials/$id" params={{ id: row.id }} fw={550} className="break">
-                  {row.name}
-                </PageLink>
-                <div className={css.device}>{row.device_id ?? "any device"}</div>
-              </Table.Td>
-              <Table.Td>
-                <CredentialState credential={row} />
-              </Table.Td>
-              <Table.Td className={css.wide}>
-                <span className="mono">{row.hint}…</span>
-              </Table.Td>
-              <Table.Td>
-                <Time at={row.last_used_at} as="ago" />
-              </Table.Td>
-              <Table.Td className={css.wide}>
-                <Time at={row.expires_at} as="day" />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      {rows.length > SHOWN_MOST && (
-        <p className={css.none}>
-          The first {SHOWN_MOST} of {rows.length}: search to see the others.
-        </p>
-      )}
-    </>
-  );
-}
+const idOf = (row: CredentialView) => row.id;
 
-/** Newest first: who has just made one looks for it. */
-function found(all: CredentialView[], wanted: string): CredentialView[] {
-  const words = wanted.toLowerCase();
-  return all
-    .filter((each) =>
-      `${each.name} ${each.device_id ?? ""} ${each.id} ${each.hint}`.toLowerCase().includes(words),
-    )
-    .toReversed();
-}
+const drawn = (row: CredentialView) => (
+  <>
+    <span className={css.name}>
+      <PageLink to="/credentials/$id" params={{ id: row.id }} fw={550} className="ellipsis">
+        {row.name}
+      </PageLink>
+      <span className={`${css.device} ellipsis`}>{row.device_id ?? "any device"}</span>
+    </span>
+    <span>
+      <CredentialState credential={row} />
+    </span>
+    <span className={`${css.dim} ${css.wide} mono ellipsis`}>{row.hint}…</span>
+    <span className={css.dim}>
+      <Time at={row.last_used_at} as="ago" />
+    </span>
+    <span className={`${css.dim} ${css.wide}`}>
+      <Time at={row.expires_at} as="day" />
+    </span>
+  </>
+);

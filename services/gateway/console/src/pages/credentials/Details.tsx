@@ -2,6 +2,7 @@ import type { CredentialView } from "@/api/schema";
 import { CopyValue } from "@/ui/Copy";
 import { Card, Columns, Facts } from "@/ui/Page";
 import { Time } from "@/ui/Time";
+import { Certificate } from "./Certificate";
 import css from "./Details.module.css";
 
 export function Details({ credential }: { credential: CredentialView }) {
@@ -35,15 +36,8 @@ export function Details({ credential }: { credential: CredentialView }) {
             </span>
           </div>
         ))}
-        {credential.certificate && (
-          <div className={css.secret}>
-            <span>Certificate</span>
-            <span className={`${css.words} mono break`}>
-              {credential.certificate.subject ?? credential.certificate.fingerprint}
-            </span>
-          </div>
-        )}
       </Card>
+      <Certificate credential={credential} />
     </Columns>
   );
 }

@@ -22,20 +22,19 @@ export function IssuedSecret({ issued, onSaved }: { issued: CredentialIssued; on
   };
   return (
     <Card title="Save the password now" className={css.card}>
-      <div className={css.halves}>
-        <SecretOnce
-          label="Password"
-          secret={issued.password}
-          filename={issued.device_id ?? issued.id}
-          values={values}
-          onSaved={onSaved}
-          savedLabel="Hide it for good"
-        >
-          It is shown this once: the platform keeps only a hash of it. User name, addresses and topics are in
-          the files, too.
-        </SecretOnce>
-        <Qr text={JSON.stringify(values)} />
-      </div>
+      <SecretOnce
+        label="Password"
+        secret={issued.password}
+        filename={issued.device_id ?? issued.id}
+        values={values}
+        qr={<Qr text={JSON.stringify(values)} />}
+        onSaved={onSaved}
+        onLeave={onSaved}
+        savedLabel="Hide it for good"
+      >
+        It is shown this once: the platform keeps only a hash of it. User name, addresses and topics are in
+        the files and in the QR code, too.
+      </SecretOnce>
     </Card>
   );
 }
@@ -53,7 +52,7 @@ function Qr({ text }: { text: string }) {
         shapeRendering="crispEdges"
         role="img"
       >
-        <title>The same as a QR code</title>
+        <title>The password and all that belongs to it as a QR code</title>
         <path d={squares.join("")} fill="#000" />
       </svg>
       <figcaption>For a phone or a device with a camera</figcaption>

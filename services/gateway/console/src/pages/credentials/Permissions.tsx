@@ -78,6 +78,13 @@ function Filters({ credential }: { credential: CredentialView }) {
           readOnly={!manages}
           error={problem?.of("subscribe")}
         />
+        {!manages && (
+          <p className={css.words}>
+            {credential.state === "active"
+              ? "To change them takes a key with the scope manage_credentials."
+              : "It has ended: they can no longer be changed."}
+          </p>
+        )}
         {problem && !problem.of("publish") && !problem.of("subscribe") && <ProblemAlert error={problem} />}
         {manages && (
           <div className={css.buttons}>
@@ -158,7 +165,7 @@ function Check({ credential }: { credential: CredentialView }) {
                     by <code className="mono break">{query.data.filter}</code>
                   </>
                 ) : (
-                  "No filter covers it. The broker would take the message, acknowledge it and drop it."
+                  denied(credential, action)
                 )}
               </span>
             </>
@@ -167,4 +174,13 @@ function Check({ credential }: { credential: CredentialView }) {
       </div>
     </Card>
   );
+}
+
+/** Why it is not allowed, and what the device would see. */
+function denied(credential: CredentialView, action: string): string {
+  if (credential.state !== "active")
+    return `The credential is ${credential.state}: nothing is allowed any more.`;
+  return action === "publish"
+    ? "No filter covers it. The broker would take the message, acknowledge it and drop it; Activity tells of it."
+    : "No filter covers it. The broker would refuse the subscription; Activity tells of it.";
 }

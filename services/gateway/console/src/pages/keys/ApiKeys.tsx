@@ -86,6 +86,8 @@ export function ApiKeys() {
 
 function KeysTable({ rows }: { rows: ApiKeyView[] }) {
   const client = useQueryClient();
+  const { actor } = useSession();
+  const own = (key: ApiKeyView) => actor === `key:${key.id}`;
   const [chosen, setChosen] = useState<ApiKeyView>();
   const revoking = useMutation({
     mutationFn: (id: string) => ok(api.DELETE("/v1/api-keys/{id}", { params: { path: { id } } })),
@@ -112,7 +114,10 @@ function KeysTable({ rows }: { rows: ApiKeyView[] }) {
             <Table.Tr key={row.id}>
               <Table.Td>
                 <strong className="break">{row.name}</strong>
-                <div className={`${css.under} mono`}>{row.hint}…</div>
+                <div className={css.under}>
+                  <span className="mono">{row.hint}…</span>
+                  {own(row) && " you are signed in with it"}
+                </div>
               </Table.Td>
               <Table.Td>
                 <Status tone={row.state === "active" ? "good" : "idle"}>{row.state}</Status>
@@ -148,6 +153,7 @@ function KeysTable({ rows }: { rows: ApiKeyView[] }) {
         run={() => revoking.mutateAsync(chosen?.id ?? "")}
       >
         Whatever uses it is refused from now on, sessions of this console included. It cannot be taken back.
+        {chosen && own(chosen) && <strong> You are signed in with this key: you are signed out, too.</strong>}
       </ConfirmByName>
     </>
   );

@@ -36,8 +36,6 @@ export function NewApiKey({ onIssued }: { onIssued: (key: { id: string; secret: 
     event.preventDefault();
     creating.mutate();
   };
-  const toggle = (scope: Scope, wanted: boolean) =>
-    setScopes(wanted ? [...scopes, scope] : scopes.filter((each) => each !== scope));
   return (
     <form onSubmit={submit} className={css.form}>
       <TextInput
@@ -50,16 +48,16 @@ export function NewApiKey({ onIssued }: { onIssued: (key: { id: string; secret: 
         onChange={(event) => setName(event.currentTarget.value)}
         error={problem?.of("name")}
       />
-      <Checkbox.Group label="It may" error={problem?.of("scopes")}>
+      <Checkbox.Group
+        label="It may"
+        value={scopes}
+        onChange={(next) => setScopes(next as Scope[])}
+        error={problem?.of("scopes")}
+      >
         <div className={css.form}>
           <span />
           {SCOPES.map((scope) => (
-            <Checkbox
-              key={scope}
-              label={`${scope}: ${SCOPE_WORDS[scope]}`}
-              checked={scopes.includes(scope)}
-              onChange={(event) => toggle(scope, event.currentTarget.checked)}
-            />
+            <Checkbox key={scope} value={scope} label={scope} description={SCOPE_WORDS[scope]} />
           ))}
         </div>
       </Checkbox.Group>
