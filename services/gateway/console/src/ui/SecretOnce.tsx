@@ -43,6 +43,7 @@ export function SecretOnce({
   const env = Object.entries(all)
     .map(([name, value]) => `${name}=${value}\n`)
     .join("");
+  const name = label.replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase()); // of "API key" nothing is lowered
   return (
     <div className={css.box}>
       {children && <p className={css.words}>{children}</p>}
@@ -63,7 +64,7 @@ export function SecretOnce({
         >
           {shown ? "Hide" : "Show"}
         </Button>
-        <CopyButton text={secret}>{`Copy ${label.replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase())}`}</CopyButton>
+        <CopyButton text={secret}>{`Copy ${name}`}</CopyButton>
         <Button
           size="xs"
           variant="default"

@@ -1,6 +1,6 @@
 import { Button, Select } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { KeyRound, Plus, Search, Upload } from "lucide-react";
 import { useMemo } from "react";
 import type { CredentialView } from "@/api/schema";
@@ -9,7 +9,7 @@ import { Answered, Empty } from "@/ui/Feedback";
 import { count } from "@/ui/format";
 import { Lines } from "@/ui/Lines";
 import list from "@/ui/List.module.css";
-import { PageButton, PageLink } from "@/ui/links";
+import { PageButton } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
 import { SettlingInput } from "@/ui/SettlingInput";
 import { Time } from "@/ui/Time";
@@ -136,9 +136,9 @@ const idOf = (row: CredentialView) => row.id;
 const drawn = (row: CredentialView) => (
   <>
     <span className={css.name}>
-      <PageLink to="/credentials/$id" params={{ id: row.id }} fw={550} className="ellipsis">
+      <Link to="/credentials/$id" params={{ id: row.id }} className={`${css.link} ellipsis`}>
         {row.name}
-      </PageLink>
+      </Link>
       <span className={`${css.device} ellipsis`}>{row.device_id ?? "any device"}</span>
     </span>
     <span>
