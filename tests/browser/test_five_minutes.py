@@ -130,12 +130,22 @@ def test_a_forbidden_topic_is_told_with_what_would_be_allowed(
     disconnect(client)
 
 
+def test_nobody_is_told_to_start_a_device_before_the_page_listens(member: Visitor, tenant: Tenant) -> None:
+    device = tenant.issue("d6")
+    member.page.route("**/v1/stream?*", lambda route: route.abort())
+    member.open(f"/credentials/{device.id}?tab=connect", "d6")
+    expect(member.page.get_by_text("Beginning to listen")).to_be_visible()
+    expect(member.page.get_by_text("Waiting for a connection")).to_have_count(0)
+    member.page.unroute("**/v1/stream?*")
+    expect(member.page.get_by_text("Waiting for a connection")).to_be_visible()
+
+
 def test_messages_go_on_after_the_gateway_was_restarted(
     stack: Stack, member: Visitor, tenant: Tenant
 ) -> None:
     device = tenant.issue("d5")
     member.open(f"/credentials/{device.id}?tab=connect", "d5")
-    expect(member.page.get_by_text("Waiting for a message")).to_be_visible()
+    expect(member.page.get_by_text("Waiting for a connection")).to_be_visible()
     stack.kill("gateway")
     expect(member.page.get_by_text("The gateway cannot be reached")).to_be_visible()
     client = device.client()

@@ -103,8 +103,9 @@ export class LiveStream {
     try {
       const response = await fetch(this.address, { headers, signal: abort.signal, cache: "no-store" });
       if (!response.ok || !response.body) throw await refusal(response);
-      this.onState({ is: "live" });
       this.attempt = 0;
+      let live = this.lastId !== ""; // a new stream first says where it begins: from then on nothing is missed
+      if (live) this.onState({ is: "live" });
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
       for (;;) {
@@ -115,6 +116,8 @@ export class LiveStream {
         const events = parser.push(value);
         this.lastId = parser.lastId || this.lastId;
         this.retryMs = parser.retryMs ?? this.retryMs;
+        if (!live) this.onState({ is: "live" });
+        live = true;
         for (const event of events) this.onEvent(event);
       }
     } catch (error) {

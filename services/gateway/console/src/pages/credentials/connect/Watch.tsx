@@ -10,9 +10,10 @@ import { type Message, type Refusal, useWatch } from "./useWatch";
 
 /** Turns green by itself when the first message comes, and says what went wrong where it does not. */
 export function Watch({ credential, enabled }: { credential: CredentialView; enabled: boolean }) {
-  const { connected, address, message, refusal, stream } = useWatch(credential, enabled);
+  const { connected, address, message, refusal, stream, listening } = useWatch(credential, enabled);
   const arrived = message !== null;
   const silent = useLate(!connected && !arrived && !refusal);
+  const waiting = listening ? "Waiting for a connection" : "Beginning to listen";
   if (!enabled) {
     return (
       <Card title="What arrives">
@@ -25,7 +26,7 @@ export function Watch({ credential, enabled }: { credential: CredentialView; ena
       <ol className={css.steps} aria-live="polite">
         <Step
           state={connected || arrived ? "done" : refusal ? "bad" : "waiting"}
-          title={connected || arrived ? "Connected" : refusal ? "Not connected" : "Waiting for a connection"}
+          title={connected || arrived ? "Connected" : refusal ? "Not connected" : waiting}
         >
           {connected && address
             ? `From ${address}.`

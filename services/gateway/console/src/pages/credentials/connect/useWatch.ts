@@ -28,6 +28,8 @@ export interface Watched {
   message: Message | null;
   refusal: Refusal | null;
   stream: StreamState;
+  /** Nothing that comes from now on is missed, also where the stream has to come back. */
+  listening: boolean;
 }
 
 interface Activity {
@@ -64,6 +66,8 @@ export function useWatch(credential: CredentialView, enabled: boolean): Watched 
       });
     }
   });
+  const [listening, setListening] = useState(false);
+  if (stream.is === "live" && !listening) setListening(true);
   const open = connections.data?.items[0];
   const connected = open !== undefined || connectedAt > 0;
   // Of one that may speak for several devices, another credential's message may have the same topic: its own came over
@@ -78,6 +82,7 @@ export function useWatch(credential: CredentialView, enabled: boolean): Watched 
     message: own,
     refusal: mended ? null : refusal,
     stream,
+    listening,
   };
 }
 
