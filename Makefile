@@ -29,11 +29,12 @@ rebuild: .venv/local.stamp ## Makes all read models of the running platform anew
 demo: .venv/local.stamp ## Simulated devices publish to the running platform (ARGS="--devices 20 --rate 50")
 	@exec $(BIN)/python -m deploy.local.devices $(ARGS)
 
+# Three workers on two cores: a test waits for servers for half of its time. The longest files begin first (tests/conftest.py).
 # Real servers on a machine that others load: a test that fails is run once more, and the run's last lines name it
 # (RERUN). Such a line is a defect to be found, in the test or in what it tests; ARGS="--reruns 0" shows it at once.
 test: .venv/dev.stamp console $(KUSTOMIZE_STAMP) ## All tests but faults, against real servers (TESTS=path, ARGS="pytest options")
 	@tests/support/install.sh
-	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults and not image" --reruns 1 $(ARGS) $(TESTS)
+	timeout --foreground --kill-after 30 4500 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not faults and not image" --reruns 1 $(ARGS) $(TESTS)
 
 check: .venv/dev.stamp $(KUSTOMIZE_STAMP) ## Lint, format, types, who may import whom; the console, the manifests
 	$(BIN)/ruff check

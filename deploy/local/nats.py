@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from contracts.permissions import DEVICES_USERS, PLATFORM_USERS, SYS_USERS, Permissions
@@ -92,9 +93,9 @@ class NatsServer:
     def mqtt_ws_url(self) -> str:
         return f"{'wss' if self._server_tls else 'ws'}://{LOOPBACK}:{self.ports.websocket}/mqtt"
 
-    @property
+    @cached_property
     def storage_bytes(self) -> int:
-        """What all streams together may take."""
+        """What all streams together may take: measured once, so that the server and its streams agree."""
         return store_limit(self._store)
 
     def start(self) -> None:

@@ -46,8 +46,7 @@ def test_a_page_is_accessible_and_fits_the_window(
     tenant.issue("boiler-7")
     for options in ({}, {"viewport": PHONE, "has_touch": True, "is_mobile": True}):
         with visit(**options) as visitor:
-            visitor.enter(tenant.key)
-            visitor.open(path, heading)
+            visitor.enter(tenant.key, path, heading)
             expect(visitor.page.get_by_role("status", name="Loading")).to_have_count(0)
             visitor.assert_accessible()
             visitor.assert_fits()

@@ -91,7 +91,7 @@ def test_the_operator_saves_files_of_the_organization_that_was_chosen(
     visitor: Visitor, tenant: Tenant
 ) -> None:
     device = tenant.issue("of-the-chosen")
-    visitor.enter(tenant.stack.addresses.admin_key, tenant.id)
+    visitor.enter(tenant.stack.addresses.admin_key, organization=tenant.id)
     visitor.open(f"/activity?org={tenant.id}", "Activity")
     expect(visitor.page.get_by_text("Credential issued").first).to_be_visible()
     with visitor.page.expect_download() as downloading:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,24 @@ _KIND = re.compile(r"[a-z]+(-[a-z]+)*\.[a-z_]+(-[a-z]+)*")
 WRITERS = {"ActivityRecorded", "Said", "note", "_note", "add", "happened", "_happened"}
 
 
-def calls(path: Path) -> Iterator[ast.Call]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def code() -> Iterator[list[ast.AST]]:
+    """All nodes of each file that may write an entry."""
+    for folder in ("services", "runtime"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield list(ast.walk(ast.parse(path.read_text())))
+
+
+def calls(nodes: list[ast.AST]) -> Iterator[ast.Call]:
+    for node in nodes:
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in WRITERS:
                 yield node
 
 
-def assigned(path: Path) -> Iterator[ast.expr]:
+def assigned(nodes: list[ast.AST]) -> Iterator[ast.expr]:
     """What is given to a name `kind`, to be written later."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Assign) and any(getattr(each, "id", "") == "kind" for each in node.targets):
             yield node.value
 
@@ -42,19 +50,19 @@ def texts(node: ast.AST) -> Iterator[str]:
             yield each.value
 
 
-def said_in_code() -> set[str]:
+@cache
+def said_in_code() -> frozenset[str]:
     found: set[str] = set()
-    for folder in ("services", "runtime"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for value in assigned(path):
-                found.update(texts(value))
-            for call in calls(path):
-                named = [word.value for word in call.keywords if word.arg == "kind"]
-                if named:
-                    found.update(texts(named[0]))
-                elif call.args:
-                    found.update(next(iter([*texts(each)]), "") for each in call.args[:4] if [*texts(each)])
-    return found
+    for nodes in code():
+        for value in assigned(nodes):
+            found.update(texts(value))
+        for call in calls(nodes):
+            named = [word.value for word in call.keywords if word.arg == "kind"]
+            if named:
+                found.update(texts(named[0]))
+            elif call.args:
+                found.update(next(iter([*texts(each)]), "") for each in call.args[:4] if [*texts(each)])
+    return frozenset(found)
 
 
 def of_the_registry() -> set[str]:

@@ -21,7 +21,7 @@ from deploy.local import environment
 from runtime import rpc
 from runtime.bus import Bus
 from runtime.provision import provision_stream
-from tests.conftest import MakeNats, run_module
+from tests.conftest import MakeNats
 from tests.credentials.parts import (
     ADMIN,
     CredentialsService,
@@ -37,6 +37,7 @@ from tests.credentials.parts import (
 )
 from tests.support.clients import mqtt_client, platform_mqtt_client
 from tests.support.eventually import eventually
+from tests.support.service import run_module
 
 both = pytest.mark.parametrize("websocket", [False, True], ids=["tcp", "websocket"])
 

@@ -29,6 +29,7 @@ from tests.credentials.parts import (
     new_organization,
     revoke,
 )
+from tests.support.clients import http_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
 
@@ -52,7 +53,7 @@ def service(own_nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> I
 async def broker(service: CredentialsService) -> AsyncIterator[httpx.AsyncClient]:
     """A broker that asks, without its token."""
     port = service.running.env["HTTP_AUTH_PORT"]
-    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+    async with http_client(f"http://{LOOPBACK}:{port}", timeout=20) as client:
         yield client
 
 

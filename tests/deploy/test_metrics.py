@@ -17,6 +17,7 @@ from deploy.k8s import dashboards
 from deploy.k8s.render import FOLDER
 from deploy.local.ports import LOOPBACK
 from deploy.local.stack import Stack
+from tests.conftest import MakeStack
 from tests.support.eventually import eventually_now
 from tests.support.mosquitto import Mosquitto, find_mosquitto
 from tests.support.prometheus import Prometheus, needs_prometheus, targets
@@ -43,11 +44,8 @@ def scaled_by() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    platform = Stack(
-        tmp_path_factory.mktemp("platform"), extra_environment={"METRICS_BY_ORGANIZATION": "true"}
-    )
-    platform.start()
+def watched(make_stack: MakeStack) -> Iterator[Stack]:
+    platform = make_stack(extra_environment={"METRICS_BY_ORGANIZATION": "true"})
     yield platform
     platform.stop()
 

@@ -14,14 +14,14 @@ import pytest
 
 from deploy.local import requests, rotate_key
 from deploy.local.stack import ROOT, Stack
+from tests.conftest import MakeStack
 from tests.support.tenant import Tenant
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def running(make_stack: MakeStack) -> Iterator[Stack]:
     """As `make run` does it: somebody looks after the processes."""
-    stack = Stack(tmp_path_factory.mktemp("platform"))
-    stack.start()
+    stack = make_stack()
     done = threading.Event()
 
     def look() -> None:

@@ -16,11 +16,13 @@ from deploy.local.postgres import Postgres
 from deploy.local.secrets import Secrets
 from runtime.jetstream import stream_state
 from runtime.pull import Pull
-from tests.conftest import TEST_SETTINGS, RunService, run_module
+from tests.conftest import RunService
 from tests.support.clients import platform_client
 from tests.support.disks import fill, memory_disk
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger, Load, Mqtt, Verdict, judge
+from tests.support.prepared import DATABASE_SETTINGS
+from tests.support.service import run_module
 from tests.telemetry.world import organization, world
 
 pytestmark = pytest.mark.faults
@@ -82,7 +84,7 @@ async def test_at_postgresql_the_log_keeps_what_cannot_be_stored(
         free_port(),
         Secrets(tmp_path / "pg"),
         log=tmp_path / "postgres.log",
-        settings=TEST_SETTINGS,
+        settings=DATABASE_SETTINGS,
     )
     await asyncio.to_thread(server.start)
     try:

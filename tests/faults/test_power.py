@@ -14,9 +14,9 @@ from deploy.local.ports import free_port
 from deploy.local.secrets import Secrets
 from runtime.jetstream import stream_state
 from runtime.pull import Pull
-from tests.conftest import run_module
 from tests.support.clients import platform_client
 from tests.support.disks import LoopDisk
+from tests.support.service import run_module
 
 pytestmark = pytest.mark.faults
 MESSAGES = 300

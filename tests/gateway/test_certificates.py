@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from deploy.local.nats import NatsServer
 from tests.conftest import RunService
 from tests.gateway.peers import CREDENTIAL, KEYS, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
+from tests.support.clients import http_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATH = f"/v1/credentials/{CREDENTIAL}/certificate"
@@ -23,14 +25,15 @@ async def test_the_authority_and_the_encrypted_endpoints_are_told_where_there_ar
 ) -> None:
     authority = tmp_path / "ca.pem"
     authority.write_text("-----BEGIN CERTIFICATE-----\n")
-    gateway = run_service(
+    gateway = await asyncio.to_thread(
+        run_service,
         "gateway",
         provisioned_nats,
         MQTT_TLS_CA=str(authority),
         PUBLIC_MQTTS_URL="mqtts://broker.example:8883",
         PUBLIC_MQTT_WSS_URL="wss://broker.example:8084/mqtt",
     )
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with http_client(gateway.url) as client:
         download = await client.get("/v1/ca.pem")
         assert download.status_code == 200
         assert download.text == authority.read_text()

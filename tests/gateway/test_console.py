@@ -20,6 +20,7 @@ from services.gateway.console_files import ConsoleFiles
 from services.gateway.sessions import COOKIE, HEADER, SECURE_COOKIE, Sessions
 from tests.gateway.peers import ALPHA, KEYS, Peers
 from tests.gateway.problem_assertions import assert_problem
+from tests.support.clients import http_client
 from tests.support.service import Service
 
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
@@ -61,7 +62,7 @@ def test_a_session_ends_with_its_time() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cookie(gateway: Service, running_peers: Peers) -> dict[str, str]:
-    async with httpx.AsyncClient(base_url=gateway.url) as browser:
+    async with http_client(gateway.url) as browser:
         signed = await browser.post("/console/session", json={"key": KEYS.alpha}, headers=OWN)
         assert signed.status_code == 200, signed.text
         return dict(browser.cookies)

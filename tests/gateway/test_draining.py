@@ -15,6 +15,7 @@ from deploy.local.nats import NatsServer
 from deploy.local.ports import free_port
 from tests.gateway.peers import KEYS, Peers, bearer
 from tests.gateway.sse import opened
+from tests.support.clients import http_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
 
@@ -25,7 +26,7 @@ SENDERS = 4
 
 
 def client_of(pod: Service) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=pod.url, headers=bearer(KEYS.alpha), timeout=20)
+    return http_client(pod.url, headers=bearer(KEYS.alpha), timeout=20)
 
 
 class Balancer:

@@ -24,7 +24,7 @@ from services.gateway.parquet import Parquet
 from tests.gateway.peers import ALPHA, BETA, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
 from tests.gateway.test_stream import publish_revocation
-from tests.support.clients import platform_client
+from tests.support.clients import http_client, platform_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
 
@@ -354,7 +354,7 @@ async def test_a_revoked_key_ends_its_export(
     uncompressed = {**bearer(secret), "Accept-Encoding": "identity"}  # so that each page comes at once
     async with (
         platform_client(provisioned_nats, "credentials") as registry,
-        httpx.AsyncClient(base_url=gateway.url, timeout=30) as client,
+        http_client(gateway.url, timeout=30) as client,
         client.stream("GET", f"{URL}?format=ndjson", headers=uncompressed) as export,
     ):
         taken: AsyncIterator[str] = export.aiter_lines()

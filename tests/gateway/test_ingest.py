@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -19,6 +20,7 @@ from deploy.local.nats import NatsServer
 from services.gateway.settings import LINES_BODY_BYTES_MAX, LINES_MAX
 from tests.gateway.peers import ALPHA, BETA, CREDENTIAL, KEYS, Peers, basic, bearer, started_peers
 from tests.gateway.problem_assertions import assert_problem
+from tests.support.clients import http_client
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -280,10 +282,10 @@ async def test_too_many_lines_and_too_many_bytes_are_refused(alpha: httpx.AsyncC
 async def test_without_the_log_it_is_said_to_come_again(
     own_nats: NatsServer, run_service: Any, peers: Peers
 ) -> None:
-    service = run_service("gateway", own_nats, INGEST_TIMEOUT_S="1")
+    service = await asyncio.to_thread(run_service, "gateway", own_nats, INGEST_TIMEOUT_S="1")
     async with (
         started_peers(own_nats) as own_peers,
-        httpx.AsyncClient(base_url=service.url, headers=bearer(KEYS.alpha), timeout=20) as client,
+        http_client(service.url, headers=bearer(KEYS.alpha), timeout=20) as client,
     ):
         body = {"topic": "devices/d1/telemetry", "payload": 1}
         assert (await client.post("/v1/ingest", json=body)).status_code == 202

@@ -187,7 +187,7 @@ async def test_what_comes_by_it_must_be_lines(alpha: httpx.AsyncClient) -> None:
 async def test_who_sends_nothing_is_let_go(
     provisioned_nats: NatsServer, run_service: Any, peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats, INGEST_IDLE_S="0.2")
+    service = await asyncio.to_thread(run_service, "gateway", provisioned_nats, INGEST_IDLE_S="0.2")
     async with talk(service, bearer(KEYS.alpha)) as talking:
         assert (await talking.line())["error"]["code"] == "request.malformed"
         assert "summary" in await talking.line()
@@ -196,7 +196,7 @@ async def test_who_sends_nothing_is_let_go(
 async def test_a_line_that_the_log_did_not_take_says_so(
     own_nats: NatsServer, run_service: Any, peers: Peers
 ) -> None:
-    service = run_service("gateway", own_nats, INGEST_TIMEOUT_S="1")
+    service = await asyncio.to_thread(run_service, "gateway", own_nats, INGEST_TIMEOUT_S="1")
     async with started_peers(own_nats) as own_peers, talk(service, bearer(KEYS.alpha)) as talking:
         talking.send(ndjson(message(1)) + b"\n")
         assert (await talking.line())["line"] == 1

@@ -12,6 +12,7 @@ from deploy.local.stack import Stack
 from tests.gateway.peers import basic, bearer
 from tests.gateway.problem_assertions import assert_problem
 from tests.gateway.sse import opened
+from tests.support.clients import http_client
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.system]
@@ -20,9 +21,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.system]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def operator(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     addresses = stack.addresses
-    async with httpx.AsyncClient(
-        base_url=addresses.gateway, headers=bearer(addresses.admin_key), timeout=20
-    ) as client:
+    async with http_client(addresses.gateway, headers=bearer(addresses.admin_key), timeout=20) as client:
         yield client
 
 
@@ -32,7 +31,7 @@ async def tenant(operator: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient
     created = await operator.post("/v1/organizations", json={"name": "Acme"})
     assert created.status_code == 201, created.text
     headers = bearer(created.json()["api_key"]["secret"])
-    async with httpx.AsyncClient(base_url=operator.base_url, headers=headers, timeout=20) as client:
+    async with http_client(operator.base_url, headers=headers, timeout=20) as client:
         yield client
 
 
@@ -73,7 +72,7 @@ async def test_a_credential_is_issued_once_per_idempotency_key(tenant: httpx.Asy
 async def test_a_device_credential_sends_until_it_is_revoked(tenant: httpx.AsyncClient) -> None:
     issued = (await tenant.post("/v1/credentials", json={"name": "d1", "device_id": "d1"})).json()
     device = basic(issued["username"], issued["password"])
-    async with httpx.AsyncClient(base_url=tenant.base_url, headers=device) as client:
+    async with http_client(tenant.base_url, headers=device) as client:
         body = {"topic": "devices/d1/telemetry", "payload": {"n": 1}}
         assert (await client.post("/v1/ingest", json=body)).status_code == 202
         elsewhere = await client.post("/v1/ingest", json={**body, "topic": "devices/d2/telemetry"})
@@ -87,7 +86,7 @@ async def test_a_revoked_key_is_refused_by_the_next_request_and_its_stream_ends(
     tenant: httpx.AsyncClient,
 ) -> None:
     key = (await tenant.post("/v1/api-keys", json={"name": "screen", "scopes": ["read"]})).json()
-    async with httpx.AsyncClient(base_url=tenant.base_url, headers=bearer(key["secret"])) as client:
+    async with http_client(tenant.base_url, headers=bearer(key["secret"])) as client:
         assert (await client.get("/v1/devices")).status_code == 200
         assert_problem(await client.post("/v1/credentials", json={}), "scope.missing")
         async with opened(client) as stream:
@@ -141,7 +140,7 @@ async def test_no_object_of_another_organization_can_be_told_from_a_missing_one(
     other = (await operator.post("/v1/organizations", json={"name": "Other"})).json()
     stranger = bearer(other["api_key"]["secret"])
     issued = (await tenant.post("/v1/credentials", json={"name": "d1", "device_id": "d1"})).json()
-    async with httpx.AsyncClient(base_url=tenant.base_url, headers=stranger) as client:
+    async with http_client(tenant.base_url, headers=stranger) as client:
         bodies = []
         for id in (issued["id"], "cred_0000000000000000", "x"):
             body = assert_problem(await client.get(f"/v1/credentials/{id}"), "not_found")

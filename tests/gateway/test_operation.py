@@ -14,6 +14,7 @@ from contracts.failures import CODES
 from deploy.local.nats import NatsServer
 from tests.gateway.peers import ALPHA, KEYS, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
+from tests.support.clients import http_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
 
@@ -130,7 +131,7 @@ async def test_large_headers_are_refused(http: httpx.AsyncClient) -> None:
 async def test_a_body_that_never_comes_does_not_wait_for_ever(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats, REQUEST_TIMEOUT_S="0.5")
+    service = await asyncio.to_thread(run_service, "gateway", provisioned_nats, REQUEST_TIMEOUT_S="0.5")
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     request = (
         f"POST /v1/credentials HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS.alpha}\r\n"
@@ -145,6 +146,6 @@ async def test_a_body_that_never_comes_does_not_wait_for_ever(
 async def test_a_service_that_is_away_is_a_503(
     own_nats: NatsServer, run_service: Callable[..., Service]
 ) -> None:
-    service = run_service("gateway", own_nats)
-    async with httpx.AsyncClient(base_url=service.url, headers=bearer(KEYS.alpha), timeout=20) as client:
+    service = await asyncio.to_thread(run_service, "gateway", own_nats)
+    async with http_client(service.url, headers=bearer(KEYS.alpha), timeout=20) as client:
         assert_problem(await client.get("/v1/telemetry"), "service.unavailable")

@@ -22,7 +22,7 @@ from deploy.local.nats import NatsServer
 from tests.gateway.peers import ALPHA, KEYS, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
 from tests.gateway.sse import Event, Stream, opened
-from tests.support.clients import platform_client
+from tests.support.clients import http_client, platform_client
 from tests.support.eventually import eventually
 from tests.support.service import Service
 
@@ -133,9 +133,11 @@ async def test_head_of_a_stream_ends_at_once(alpha: httpx.AsyncClient) -> None:
 async def test_too_many_readers_are_refused_and_places_come_back(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats, STREAMS_PER_ORGANIZATION_MAX="2")
+    service = await asyncio.to_thread(
+        run_service, "gateway", provisioned_nats, STREAMS_PER_ORGANIZATION_MAX="2"
+    )
     headers = bearer(KEYS.alpha)
-    async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=10) as client:
+    async with http_client(service.url, headers=headers, timeout=10) as client:
         async with opened(client), opened(client):
             assert_problem(await client.get("/v1/stream"), "limit.reached")
 
@@ -153,7 +155,7 @@ async def test_a_revoked_key_ends_its_stream_at_once(
     principal = Principal(organization=ALPHA, actor="key:key_torevoke", scopes=("read",))
     peers.principals[secret] = principal
     async with (
-        httpx.AsyncClient(base_url=gateway.url, headers=bearer(secret), timeout=10) as client,
+        http_client(gateway.url, headers=bearer(secret), timeout=10) as client,
         opened(client) as stream,
         opened(alpha) as other,
         platform_client(provisioned_nats, "credentials") as registry,
@@ -202,9 +204,9 @@ async def test_a_stream_that_said_nothing_yet_resumes_where_it_began(alpha: http
 async def test_a_stream_ends_after_its_time_and_says_when_to_come_back(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats, STREAM_LASTS_S="1")
+    service = await asyncio.to_thread(run_service, "gateway", provisioned_nats, STREAM_LASTS_S="1")
     async with (
-        httpx.AsyncClient(base_url=service.url, headers=bearer(KEYS.alpha), timeout=10) as client,
+        http_client(service.url, headers=bearer(KEYS.alpha), timeout=10) as client,
         client.stream("GET", "/v1/stream") as response,
     ):
         text = (await response.aread()).decode()
@@ -215,8 +217,10 @@ async def test_a_stream_ends_after_its_time_and_says_when_to_come_back(
 async def test_a_reader_that_takes_nothing_is_cut_off_and_holds_up_nobody(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats, STREAM_SEND_S="1", STREAMS_PER_ORGANIZATION_MAX="2")
-    async with httpx.AsyncClient(base_url=service.url, headers=bearer(KEYS.alpha), timeout=20) as client:
+    service = await asyncio.to_thread(
+        run_service, "gateway", provisioned_nats, STREAM_SEND_S="1", STREAMS_PER_ORGANIZATION_MAX="2"
+    )
+    async with http_client(service.url, headers=bearer(KEYS.alpha), timeout=20) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
         request = f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS.alpha}\r\n\r\n"
         writer.write(request.encode())
@@ -241,7 +245,7 @@ async def test_nothing_is_missed_or_doubled_across_a_kill(
     peers: Peers,
     alpha: httpx.AsyncClient,
 ) -> None:
-    killed = run_service("gateway", provisioned_nats)
+    killed = await asyncio.to_thread(run_service, "gateway", provisioned_nats)
     got: list[Event] = []
     sent: list[int] = []
 
@@ -250,7 +254,7 @@ async def test_nothing_is_missed_or_doubled_across_a_kill(
 
     async def read() -> None:
         after: int | str | None = None
-        async with httpx.AsyncClient(base_url=killed.url, headers=bearer(KEYS.alpha), timeout=10) as client:
+        async with http_client(killed.url, headers=bearer(KEYS.alpha), timeout=10) as client:
             while len(got) < 300:
                 try:
                     async with opened(client, after=after) as stream:
@@ -278,9 +282,9 @@ async def test_nothing_is_missed_or_doubled_across_a_kill(
 async def test_sigterm_with_open_streams_takes_seconds(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats)
+    service = await asyncio.to_thread(run_service, "gateway", provisioned_nats)
     async with (
-        httpx.AsyncClient(base_url=service.url, headers=bearer(KEYS.alpha), timeout=10) as client,
+        http_client(service.url, headers=bearer(KEYS.alpha), timeout=10) as client,
         opened(client) as first,
         opened(client) as second,
     ):

@@ -15,29 +15,31 @@ from nats.aio.client import Client as NatsClient
 from contracts.streams import MESSAGES
 from deploy.local import environment
 from deploy.local.nats import NatsServer
-from tests.conftest import run_module
 from tests.gateway.peers import ALPHA, KEYS, Peers, bearer, started_peers
 from tests.gateway.sse import Event, opened
 from tests.gateway.test_stream import ingest
 from tests.gateway.test_stream_kinds import happened
-from tests.support.clients import platform_client
+from tests.support.clients import http_client, platform_client
 from tests.support.eventually import eventually
-from tests.support.service import Service
+from tests.support.service import Service, run_module
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.fixture(scope="module")
+def gateways(own_nats: NatsServer, run_service: Callable[..., Service]) -> tuple[Service, Service]:
+    return run_service("gateway", own_nats), run_service("gateway", own_nats)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def own_peers(own_nats: NatsServer) -> AsyncIterator[Peers]:
+async def own_peers(own_nats: NatsServer, gateways: tuple[Service, Service]) -> AsyncIterator[Peers]:
     async with started_peers(own_nats) as peers:
         yield peers
 
 
 @pytest.fixture(scope="module")
-def replicas(
-    own_nats: NatsServer, run_service: Callable[..., Service], own_peers: Peers
-) -> tuple[Service, Service]:
-    return run_service("gateway", own_nats), run_service("gateway", own_nats)
+def replicas(gateways: tuple[Service, Service], own_peers: Peers) -> tuple[Service, Service]:
+    return gateways
 
 
 async def test_a_reader_goes_on_at_another_replica_when_its_own_is_killed(
@@ -67,9 +69,7 @@ async def test_a_reader_goes_on_at_another_replica_when_its_own_is_killed(
         turn, after = 0, None
         while len(got) < count:
             service = replicas[turn % 2]
-            async with httpx.AsyncClient(
-                base_url=service.url, headers=bearer(KEYS.alpha), timeout=30
-            ) as client:
+            async with http_client(service.url, headers=bearer(KEYS.alpha), timeout=30) as client:
                 try:
                     async with opened(client, after=after, kind=kinds) as stream:
                         reads.set()
@@ -83,7 +83,9 @@ async def test_a_reader_goes_on_at_another_replica_when_its_own_is_killed(
                     turn += 1
 
     reading = asyncio.create_task(read())
-    await reads.wait()
+    opening = asyncio.create_task(reads.wait())
+    await asyncio.wait((reading, opening), return_when=asyncio.FIRST_COMPLETED)
+    assert not reading.done(), reading
     written = await write()
     async with asyncio.timeout(60):
         await reading
@@ -94,8 +96,8 @@ async def test_a_reader_goes_on_at_another_replica_when_its_own_is_killed(
 
 
 async def test_many_that_come_back_at_once_each_get_all(replicas: tuple[Service, Service]) -> None:
-    async with httpx.AsyncClient(
-        base_url=replicas[0].url, headers=bearer(KEYS.alpha), timeout=30, limits=httpx.Limits()
+    async with http_client(
+        replicas[0].url, headers=bearer(KEYS.alpha), timeout=30, limits=httpx.Limits()
     ) as client:
         first = await ingest(client, {"n": 0})
         wanted = [await ingest(client, {"n": n}) for n in range(1, 50)]
@@ -112,7 +114,7 @@ async def test_many_that_come_back_at_once_each_get_all(replicas: tuple[Service,
 async def test_what_was_trimmed_is_told_as_a_gap(
     replicas: tuple[Service, Service], own_nats: NatsServer
 ) -> None:
-    async with httpx.AsyncClient(base_url=replicas[0].url, headers=bearer(KEYS.alpha), timeout=30) as client:
+    async with http_client(replicas[0].url, headers=bearer(KEYS.alpha), timeout=30) as client:
         sent = [await ingest(client, {"n": n}) for n in range(20)]
         await keep(own_nats, 5)
         async with opened(client, after=sent[0]) as stream:
@@ -127,7 +129,7 @@ async def test_what_was_trimmed_is_told_as_a_gap(
 async def test_a_log_made_anew_is_told_to_whoever_reads_and_to_whoever_comes_back(
     replicas: tuple[Service, Service], own_nats: NatsServer
 ) -> None:
-    async with httpx.AsyncClient(base_url=replicas[0].url, headers=bearer(KEYS.alpha), timeout=30) as client:
+    async with http_client(replicas[0].url, headers=bearer(KEYS.alpha), timeout=30) as client:
         last = [await ingest(client, {"n": n}) for n in range(30)][-1]
         async with opened(client) as stream:
             await asyncio.to_thread(own_nats.stop)

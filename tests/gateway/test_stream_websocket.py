@@ -20,7 +20,7 @@ from services.gateway.sessions import COOKIE, HEADER
 from tests.gateway.peers import ALPHA, KEYS, Peers, bearer
 from tests.gateway.sse import opened
 from tests.gateway.test_stream import ingest, publish_revocation
-from tests.support.clients import platform_client
+from tests.support.clients import http_client, platform_client
 from tests.support.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -82,7 +82,7 @@ async def test_a_handshake_is_refused_with_the_same_problem(
 async def test_a_consoles_session_opens_it_from_its_own_pages_alone(
     gateway: Service, peers: Peers, own: bool, status: int
 ) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url, headers={HEADER: "1"}) as client:
+    async with http_client(gateway.url, headers={HEADER: "1"}) as client:
         await client.post("/console/session", json={"key": KEYS.alpha})
         cookie = f"{COOKIE}={client.cookies[COOKIE]}"
     origin = gateway.url if own else "https://elsewhere.example"
@@ -132,7 +132,7 @@ async def test_a_revoked_key_closes_it(gateway: Service, peers: Peers, provision
 async def test_a_server_that_stops_says_so(
     provisioned_nats: NatsServer, run_service: Callable[..., Service], peers: Peers
 ) -> None:
-    service = run_service("gateway", provisioned_nats)
+    service = await asyncio.to_thread(run_service, "gateway", provisioned_nats)
     async with socket(service) as websocket:
         await next_of(websocket)
         service.process.signal(signal.SIGTERM)

@@ -7,32 +7,28 @@ import pytest
 
 from deploy.local.mosquitto import find_broker, find_plugin
 from deploy.local.stack import Stack
+from tests.conftest import MakeStack
 from tests.support.tenant import Tenant
 
 
-def started(tmp_path_factory: pytest.TempPathFactory, hosted_broker: str) -> Iterator[Stack]:
+def started(make_stack: MakeStack, hosted_broker: str) -> Iterator[Stack]:
     if hosted_broker == "mosquitto" and not (find_broker() and find_plugin()):
         pytest.skip("Mosquitto is not installed: run tests/support/install.sh as root")
-    platform = Stack(
-        tmp_path_factory.mktemp(hosted_broker),
-        hosted_broker=hosted_broker,
-        extra_environment={"MOSQUITTO_COMPARE_S": "1"},
-    )
-    platform.start()
+    platform = make_stack(hosted_broker=hosted_broker, extra_environment={"MOSQUITTO_COMPARE_S": "1"})
     yield platform
     platform.stop()
 
 
 @pytest.fixture(scope="module", params=["nats", "mosquitto"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest, make_stack: MakeStack) -> Iterator[Stack]:
     """On every driver."""
-    yield from started(tmp_path_factory, request.param)
+    yield from started(make_stack, request.param)
 
 
 @pytest.fixture(scope="module")
-def mosquitto_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def mosquitto_stack(make_stack: MakeStack) -> Iterator[Stack]:
     """For what only Mosquitto does."""
-    yield from started(tmp_path_factory, "mosquitto")
+    yield from started(make_stack, "mosquitto")
 
 
 @pytest.fixture(scope="module")

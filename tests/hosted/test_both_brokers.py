@@ -200,35 +200,35 @@ def test_who_came_and_went_is_activity(tenant: Tenant, port: int) -> None:
     eventually_now(lambda: said("device.connected") and said("device.disconnected"))
 
 
-KILLS = 5
-
-
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=[pytest.mark.faults, pytest.mark.slow])])
 def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load_with_ingest_at_its_side(
-    stack: Stack, tenant: Tenant, port: int, tmp_path: Path
+    stack: Stack, tenant: Tenant, port: int, tmp_path: Path, kills: int
 ) -> None:
-    device = tenant.issue("k1")
+    """`make faults` kills it more often; tests/system/test_kills.py kills every part three times without a pause."""
+    name = f"k{kills}"
+    device = tenant.issue(name)
     way = Mqtt(
         port,
         username=device.username,
         password=device.password,
         client_id=device.client_id,
-        topic=device.topic("devices/k1/telemetry"),
+        topic=device.topic(f"devices/{name}/telemetry"),
     )
     broker = "mosquitto" if stack.mosquitto else "nats"
 
     def rows() -> list[int]:
-        found = sorted(tenant.all("/messages", device_id="k1"), key=lambda row: row["sequence"])
+        found = sorted(tenant.all("/messages", device_id=name), key=lambda row: row["sequence"])
         return [json.loads(row["payload"])["number"] for row in found]
 
     load = Load(Ledger(tmp_path / "ledger"), way, window=50, rate=1000)
     load.start()
-    for round in range(KILLS + 1):
+    for round in range(kills + 1):
         before = len(load.ledger.acknowledged)
         eventually_now(lambda: len(load.ledger.acknowledged) >= before + 500, timeout_s=40)  # noqa: B023
         # Alone, Mosquitto can lose the message that it has just acknowledged (ADR 8).
         newest = load.ledger.acknowledged[-1]
         eventually_now(lambda: newest in rows(), timeout_s=30, every_s=0.1)  # noqa: B023
-        if round < KILLS:
+        if round < kills:
             stack.kill(broker)
             stack.restart(broker)
     load.leave_off.set()
@@ -236,5 +236,5 @@ def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load_with_
     wanted = set(load.ledger.acknowledged)
     eventually_now(lambda: wanted <= set(rows()), timeout_s=60, every_s=0.5)
     verdict = judge(load.ledger, rows())
-    print(f"{broker}: {len(wanted)} acknowledged, {KILLS} kills, {verdict}")  # noqa: T201 — the figures of the run
+    print(f"{broker}: {len(wanted)} acknowledged, {kills} kills, {verdict}")  # noqa: T201 — the figures of the run
     assert (verdict.lost, verdict.invented, verdict.doubled) == (0, 0, 0)

@@ -1,6 +1,7 @@
 """A call finds the one replica that owns a link; where nobody owns it, the caller is told at once."""
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -8,14 +9,23 @@ import pytest
 from contracts import subjects
 from contracts.broker_topics import TopicFilter
 from contracts.failures import Failure, Refused
-from contracts.links import GET_STATUS, LinkStatus
+from contracts.links import GET_STATUS
 from deploy.local.nats import NatsServer
 from runtime.rpc import encode
+from services.ingest import shares
+from services.ingest.links import Key
 from tests.conftest import MakeMosquitto, RunService
 from tests.ingest.conftest import World
 from tests.support.eventually import eventually
+from tests.support.service import Service
 
 ALL = (TopicFilter(filter="#"),)
+
+
+def replica_id(replica: Service) -> str:
+    """As it says at its start."""
+    [id] = set(re.findall(r"\bingest-[0-9a-f]{12}\b", replica.process.log.read_text()))
+    return str(id)
 
 
 async def test_of_two_replicas_the_owner_answers(
@@ -25,30 +35,38 @@ async def test_of_two_replicas_the_owner_answers(
     replicas = [run_service("ingest", own_nats) for _ in range(2)]
     links = [await world.create(broker.port, topics=ALL) for _ in range(6)]
 
-    async def up(link: str) -> bool:
+    async def owners() -> dict[str, str | None]:
+        """Of all links, each up; none while one of them has no owner or changes hands."""
         try:
-            status: LinkStatus = await world.ask_link(GET_STATUS, link)
+            held = {link: await world.ask_link(GET_STATUS, link) for link in links}
         except Failure:
-            return False
-        return status.state == "up"
+            return {}
+        assert [status.integration_id for status in held.values()] == links
+        up = all(status.state == "up" for status in held.values())
+        return {link: status.owner for link, status in held.items()} if up else {}
 
-    for link in links:
-        await eventually(lambda link=link: up(link))  # type: ignore[misc]
-    before = {link: (await world.ask_link(GET_STATUS, link)).owner for link in links}
-    assert [(await world.ask_link(GET_STATUS, link)).integration_id for link in links] == links
+    ids = [replica_id(replica) for replica in replicas]
+    chosen = {link: shares.first_choice(Key(world.organization, link), ids) for link in links}
+
+    async def shared_out() -> bool:
+        # Who begins while the other is not seen yet takes all, and gives some away when it has settled.
+        return await owners() == chosen
+
+    await eventually(shared_out, timeout_s=60)
     replicas[0].process.kill()
     replicas[1].process.kill()
-    begun = time.monotonic()
-    with pytest.raises(Failure) as raised:
-        await world.ask_link(GET_STATUS, links[0])
-    assert raised.value.code == "link.down"
-    assert time.monotonic() - begun < 1
+
+    async def told_at_once() -> bool:
+        begun = time.monotonic()
+        with pytest.raises(Failure) as raised:
+            await world.ask_link(GET_STATUS, links[0])
+        return raised.value.code == "link.down" and time.monotonic() - begun < 1
+
+    await eventually(told_at_once)  # as soon as the server has seen that their connections are closed
     await asyncio.to_thread(replicas[1].start)
-    for link in links:
-        await eventually(lambda link=link: up(link), timeout_s=20)  # type: ignore[misc]
-    after = {(await world.ask_link(GET_STATUS, link)).owner for link in links}
-    assert len(after) == 1
-    assert not after & set(before.values())
+    after = await eventually(owners, timeout_s=60)
+    assert len(set(after.values())) == 1
+    assert not set(after.values()) & set(ids)
     replicas[1].process.stop()
 
 

@@ -20,9 +20,9 @@ from runtime import jetstream
 from runtime.backup import run
 from runtime.pull import Pull
 from runtime.settings import BusSettings
-from tests.conftest import run_module
 from tests.support.clients import platform_client
 from tests.support.eventually import eventually
+from tests.support.service import run_module
 
 ORGANIZATION = "org_abcdefgh12345678"
 
@@ -67,6 +67,9 @@ async def state(client: Client, stream: str) -> dict[str, Any]:
 async def test_what_was_saved_comes_back_and_what_devices_send_next_is_taken(
     own_nats: NatsServer, tmp_path: Path
 ) -> None:
+    run_module(
+        "runtime.provision", environment.provision(own_nats)
+    )  # to this server's own room, as behind the restore
     async with platform_client(own_nats, "credentials") as client:
         for number in range(3):
             await jetstream.request(client, f"registry.{ORGANIZATION}.credential.c{number}", b"event")

@@ -25,12 +25,12 @@ from runtime.bus import connect
 from runtime.jetstream import request
 from runtime.pull import Pull
 from runtime.settings import BusSettings
-from tests.conftest import RunService, run_module
+from tests.conftest import RunService
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.eventually import eventually, eventually_now
 from tests.support.ledger import Ledger, Load, Mqtt, Verdict, judge
 from tests.support.nats_cluster import NatsCluster
-from tests.support.service import Service
+from tests.support.service import Service, run_module
 
 ORGANIZATION = "org_abcdefgh12345678"
 

@@ -1,23 +1,37 @@
 """Provisioning: again changes nothing, and what somebody made stronger or larger stays so."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from contracts.streams import ACTIVITY, MESSAGES, REGISTRY, STREAMS
 from deploy.local import environment
 from deploy.local.nats import NatsServer
 from runtime import jetstream
 from runtime.provision import merged, provision_stream, scaled, source_attached
-from tests.conftest import run_module
+from tests.conftest import MakeNats
 from tests.runtime.conftest import bus_of
+from tests.support.service import run_module
 
 
-async def test_a_second_run_changes_nothing(provisioned_nats: NatsServer) -> None:
-    async with bus_of(provisioned_nats, "provision") as bus:
-        factor = scaled(STREAMS, provisioned_nats.storage_bytes * 9 // 10)
+@pytest.fixture(scope="module")
+def first_run(make_nats: MakeNats) -> Iterator[NatsServer]:
+    """An empty server that was provisioned a moment ago."""
+    server = make_nats()
+    run_module("runtime.provision", environment.provision(server))
+    yield server
+    server.stop()
+
+
+async def test_a_second_run_changes_nothing(first_run: NatsServer) -> None:
+    async with bus_of(first_run, "provision") as bus:
+        factor = scaled(STREAMS, first_run.storage_bytes * 9 // 10)
         outcomes = [await provision_stream(bus, s, replicas=1, factor=factor) for s in STREAMS]
     assert outcomes == ["unchanged"] * len(STREAMS)
 
 
-async def test_the_source_is_attached_when_provisioning_ends(provisioned_nats: NatsServer) -> None:
-    async with bus_of(provisioned_nats, "provision") as bus:
+async def test_the_source_is_attached_when_provisioning_ends(first_run: NatsServer) -> None:
+    async with bus_of(first_run, "provision") as bus:
         assert await source_attached(bus)
 
 

@@ -13,7 +13,7 @@ from contracts import subjects
 from contracts.failures import Unavailable
 from deploy.local.nats import NatsServer
 from runtime.bus import Bus
-from runtime.jetstream import ApiError, stream_state
+from runtime.jetstream import STREAM_NOT_FOUND, ApiError, stream_state
 from runtime.log_writer import MESSAGE_ID, LogWriter
 from runtime.pull import Entry, Pull
 from tests.runtime.conftest import bus_of
@@ -80,9 +80,11 @@ async def test_a_full_queue_refuses_instead_of_growing(ingest_bus: Bus) -> None:
     assert writer.waiting == 2
 
 
-async def test_a_pull_of_a_stream_that_does_not_exist_says_so(telemetry_bus: Bus) -> None:
-    with pytest.raises((ApiError, Unavailable)):
-        await Pull(telemetry_bus.client, "NOWHERE", start=1).next_batch(1, timeout_s=1)
+async def test_a_pull_of_a_stream_that_does_not_exist_says_so(nats_server: NatsServer) -> None:
+    async with bus_of(nats_server, "telemetry") as bus:
+        with pytest.raises(ApiError) as raised:
+            await Pull(bus.client, "MESSAGES", start=1).next_batch(1, timeout_s=1)
+    assert raised.value.code == STREAM_NOT_FOUND
 
 
 async def test_a_new_message_arrives_at_a_waiting_pull(ingest_bus: Bus, telemetry_bus: Bus) -> None:

@@ -58,15 +58,17 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in").click()
         self.see(heading)
 
-    def enter(self, key: str, organization: str | None = None) -> None:
-        """Signed in without the form, for whatever is no test of signing in; at the overview.
+    def enter(
+        self, key: str, path: str = "/", heading: str = "Overview", *, organization: str | None = None
+    ) -> None:
+        """Signed in without the form, for whatever is no test of signing in; at a page.
 
         `organization`: whose, for the operator."""
         asked = self.page.context.request.post(
             f"{self.gateway}/console/session", data={"key": key}, headers={"x-console-session": "1"}
         )
         assert asked.ok, asked.text()
-        self.open(f"/?org={organization}" if organization else "/", "Overview")
+        self.open(f"{path}?org={organization}" if organization else path, heading)
 
     def api(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """What the page itself would get: status and body, with the session's cookie and our header."""

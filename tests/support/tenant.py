@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.local.ports import LOOPBACK
 from deploy.local.stack import Stack
+from tests.support.clients import NO_TLS
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Tenant:
     def __init__(self, stack: Stack, name: str = "Acme") -> None:
         self.stack = stack
         admin = {"Authorization": f"Bearer {stack.addresses.admin_key}"}
-        self.http = httpx.Client(base_url=stack.addresses.gateway, timeout=20)
+        self.http = httpx.Client(verify=NO_TLS, base_url=stack.addresses.gateway, timeout=20)
         created = self.http.post("/v1/organizations", json={"name": name}, headers=admin)
         assert created.status_code == 201, created.text
         self.id: str = created.json()["id"]

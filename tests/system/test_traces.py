@@ -14,8 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from deploy.local.ports import LOOPBACK
-from deploy.local.stack import Stack
-from tests.conftest import MakeMosquitto
+from tests.conftest import MakeMosquitto, MakeStack
 from tests.support.eventually import eventually_now
 from tests.support.prometheus import Prometheus, needs_prometheus, targets
 from tests.support.tenant import Tenant
@@ -85,10 +84,9 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Tenant]:
+def traced(make_stack: MakeStack, collector: Collector) -> Iterator[Tenant]:
     endpoint = f"http://{LOOPBACK}:{collector.server.server_address[1]}"
-    platform = Stack(
-        tmp_path_factory.mktemp("platform"),
+    platform = make_stack(
         extra_environment={
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
@@ -99,7 +97,6 @@ def traced(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
             "OTEL_TRACES_SAMPLER_ARG": "0",
         },
     )
-    platform.start()
     tenant = Tenant(platform)
     yield tenant
     tenant.close()

@@ -41,11 +41,18 @@ async def off_loop(work: Any, *arguments: Any, **fields: Any) -> Any:
     return await asyncio.to_thread(work, *arguments, **fields)
 
 
+def alert_soon(tenant: Tenant) -> None:
+    """The rule for links that every organization has waits for half a minute."""
+    soon = tenant.http.patch("/v1/alert-rules/links", json={"condition": {"kind": "link", "for_s": 1}})
+    assert soon.status_code == 200, soon.text
+
+
 async def test_an_integration_that_does_not_connect_is_told_by_alert_and_by_activity(
     tenant: Tenant, receiver: Receiver
 ) -> None:
     body = {"name": "ops", "url": receiver.url, "events": ["alert.opened", "link.*"]}
     made = await off_loop(tenant.post, "/webhooks", body)
+    await off_loop(alert_soon, tenant)
     settings = {"host": LOOPBACK, "port": 1}
     await off_loop(tenant.post, "/integrations", {"name": "nowhere", "settings": settings})
     types = await eventually(lambda: _types(receiver, "alert.opened"), timeout_s=90)

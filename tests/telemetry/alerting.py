@@ -22,6 +22,8 @@ from services.telemetry.alerting.rules import Rules
 from services.telemetry.decoding import Batch, MessageRow, SampleRow
 
 ORG = "org_a"
+HOT: dict[str, Any] = {"kind": "threshold", "metric": "t", "operator": ">", "value": 80}
+SILENT: dict[str, Any] = {"kind": "no_data", "for_s": 60}
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 _RULE: TypeAdapter[AlertRule] = TypeAdapter(AlertRule)
 _ORIGIN = Origin("standard", 1, "")
@@ -185,3 +187,12 @@ class Heard(Stored):
         self.board.tick(at(seconds))
         self.save(self.board.changes())
         return self.kinds()[before:]
+
+
+def feed(judged: Judged, *values: float, every: float = 1, start: float = 0) -> list[str]:
+    """What a run of values comes to, one a second."""
+    told = []
+    for number, value in enumerate(values):
+        moment = start + number * every
+        told += judged.read(message(int(moment * 10) + 1, moment, {"t": value}))
+    return told

@@ -19,7 +19,6 @@ from contracts.broker_settings import broker_settings
 from contracts.decoders.choice import SETTLES_NS
 from contracts.envelope import Cause
 from contracts.integrations import DecoderChoice, IntegrationChanged, IntegrationCreated
-from deploy.local import environment
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls
 from runtime.event_log import Append, EventLog
@@ -33,7 +32,7 @@ from services.telemetry.messages import MessagesProjection, Ready
 from services.telemetry.partitions import Partitions
 from services.telemetry.place import Checkpoint
 from services.telemetry.projector import Projector
-from tests.conftest import MakeNats, run_module
+from tests.conftest import MakeNats
 from tests.support.clients import platform_client
 from tests.support.eventually import eventually
 from tests.telemetry.world import organization, world
@@ -152,8 +151,7 @@ async def test_what_follows_a_projection_is_stored_when_its_rows_are_and_only_th
 async def test_messages_that_are_gone_before_they_were_read_are_counted(
     make_nats: MakeNats, database: DatabaseUrls
 ) -> None:
-    server, org = make_nats(), organization()
-    run_module("runtime.provision", environment.provision(server))
+    server, org = make_nats(provisioned=True), organization()
     async with world(server, database) as there, platform_client(server, "provision") as client:
         async with projecting(server, database):
             await there.fill(org, 10)

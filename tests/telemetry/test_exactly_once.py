@@ -15,9 +15,10 @@ from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls, Postgres
 from runtime.pull import Pull
 from services.telemetry.database import plain_url
-from tests.conftest import MakeNats, RunService, run_module
+from tests.conftest import MakeNats, RunService
 from tests.support.clients import platform_client
 from tests.support.eventually import eventually
+from tests.support.service import run_module
 from tests.telemetry.world import World, organization, world
 
 MakeDatabase = Callable[[], DatabaseUrls]
@@ -189,8 +190,7 @@ async def test_dead_letters_and_rows_are_all_that_was_sent(
 async def test_a_stream_made_anew_is_noticed_and_read_from_its_beginning(
     make_nats: MakeNats, run_service: RunService, make_database: MakeDatabase
 ) -> None:
-    server, urls, org = make_nats(), make_database(), organization()
-    run_module("runtime.provision", environment.provision(server))
+    server, urls, org = make_nats(provisioned=True), make_database(), organization()
     service = run_service("telemetry", server, urls)
     async with world(server, urls) as there:
         await there.stored(await there.fill(org, 100))

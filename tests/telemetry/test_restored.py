@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import environment
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls, Postgres
 from deploy.local.stack import says_ready
-from tests.conftest import MakeNats, RunService, run_module
+from tests.conftest import MakeNats, RunService
 from tests.support.eventually import eventually
 from tests.telemetry.world import World, organization, world
 
@@ -20,8 +19,7 @@ pytestmark = pytest.mark.faults
 
 @pytest.fixture
 def log(make_nats: MakeNats) -> Iterator[NatsServer]:
-    server = make_nats()
-    run_module("runtime.provision", environment.provision(server))
+    server = make_nats(provisioned=True)
     yield server
     server.stop()
 

@@ -10,7 +10,7 @@ from deploy.local import environment
 from deploy.local.postgres import DatabaseUrls
 from services.telemetry.database import plain_url
 from services.telemetry.partitions import Partitions, tidy
-from tests.conftest import run_module
+from tests.support.service import run_module
 
 
 @pytest.fixture
