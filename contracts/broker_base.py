@@ -146,5 +146,5 @@ def without_client_certificate(value: Tls | None) -> Tls | None:
 
 def with_client_certificate(value: Tls | None) -> Tls:
     if value is None or value.client_certificate is None:
-        raise ValueError("this auth needs a client_certificate here")
+        raise ValueError("give a `client_certificate` (PEM): this auth needs one")
     return value

@@ -127,6 +127,7 @@ class LinkStatus(Model):
     state: LinkState
     reason: str | None = None  # a failure's code
     detail: str = ""
+    next_action: str | None = None  # the one thing to do about the reason, where there is one
     since: datetime
     owner: str | None  # the replica of ingest; None: none has it at the moment
     connected_since: datetime | None = None

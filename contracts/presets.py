@@ -1,7 +1,8 @@
 """Settings of well-known brokers, ready to be filled in: the same for console and API.
 
 `settings` is what `POST /v1/integrations` takes, without what only the customer knows: that is `fields`, each
-with the place where its value is found; without `topics`, those that follow from the settings.
+with the place where its value is found; without `topics`, those that follow from the settings. `ports` are the
+provider's own by protocol, where it takes others than are usual.
 Sources: each preset's `documentation`, and `contracts.broker_providers`.
 """
 
@@ -34,6 +35,7 @@ class Preset(Model):
     fields: tuple[PresetField, ...]
     notes: tuple[str, ...]
     documentation: str
+    ports: dict[str, int] = {}
 
 
 _CA = PresetField(
@@ -170,6 +172,7 @@ PRESETS = (
             "The credential's permission must cover the filters: subscribe, and publish where you send commands.",
         ),
         documentation="https://docs.hivemq.com/hivemq-cloud/",
+        ports={"mqtts": 8883, "wss": 8884},
     ),
     Preset(
         id="emqx_cloud",
@@ -206,6 +209,7 @@ PRESETS = (
             "The filters are a shared subscription (MQTT 5 §4.8.2): more clients of the group share the load.",
         ),
         documentation="https://docs.emqx.com/en/cloud/latest/deployments/port_guide_serverless.html",
+        ports={"mqtts": 8883, "wss": 8084},
     ),
     Preset(
         id="mosquitto",
@@ -229,7 +233,7 @@ PRESETS = (
         notes=(
             (
                 "mosquitto.conf needs `listener 8883`, `certfile` and `keyfile`; with `require_certificate true`, take "
-                "auth client_certificate. Without TLS: protocol mqtt, port 1883."
+                "auth `client_certificate`. Without TLS: protocol `mqtt`, port 1883."
             ),
             (
                 "Messages for us wait while we are away, up to `max_queued_messages` (1,000): raise it, and set "

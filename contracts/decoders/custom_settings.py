@@ -15,6 +15,7 @@ from contracts.decoders.settings import DecoderSettings, NumericStrings, TimeZon
 
 METRICS_MAX = 500  # named in one table: settings stand in an event, and in memory for each integration
 EXPRESSION_CHARS_MAX = 4_096
+REPLACES = "x-replaces"  # in the JSON Schema: a setting that takes the place of these others
 _OF_PATHS = ("device_id_path", "telemetry_path", "timestamp_path", "timestamp_format", "timestamp_optional")
 
 
@@ -152,6 +153,7 @@ class CustomSettings(DecoderSettings):
             examples=[
                 {"language": "jmespath", "source": "{device_id: payload.sn, readings: payload.values}"}
             ],
+            json_schema_extra={REPLACES: list(_OF_PATHS)},
         ),
     ] = None
 

@@ -111,8 +111,8 @@ def no_tls(failure: Failure, speaks: Speaks) -> Finding:
     return of_failure(failure, "tls.failed")
 
 
-def not_believed(failure: Failure, shown: Seen | None) -> Finding:
-    """A certificate that was refused, with what it says of itself."""
+def not_believed(failure: Failure, shown: Seen | None, *, own_authority: bool) -> Finding:
+    """A certificate that was refused, with what it says of itself. `own_authority`: `tls.ca` named one."""
     if shown is None or not shown.chain:
         return of_failure(failure, "tls.failed")
     held = shown.chain[0]
@@ -120,6 +120,8 @@ def not_believed(failure: Failure, shown: Seen | None) -> Finding:
     if failure.code == "tls.name" and held.names:
         names = ", ".join(held.names[:5])
         action = f"Connect by a name that it is for ({names}), or put that name into `tls.server_name`."
+    if failure.code == "tls.untrusted" and own_authority:
+        action = f"`tls.ca` holds another authority: put {held.issuer} there, which signed the broker's certificate."
     if failure.code == "tls.untrusted" and held.subject == held.issuer:
         action = "It is self-signed: put the broker's own certificate (PEM) into `tls.ca`."
     return finding(failure.code, f"{failure.detail}: {certificate(held)}", action)

@@ -47,6 +47,9 @@ NEXT: dict[str, str] = {
     "subscription.refused": "Allow this user to subscribe to the filter in the broker's ACL, or change it.",
     "subscription.silent": "Allow this user to publish to the topic and to read it in the broker's ACL: some "
     "brokers grant what they do not do.",
+    "link.silent": "Check that the devices send: the connection holds, and so do its subscriptions. Where they may be "
+    "silent for so long, say how often messages are expected.",
+    "broker.dropping": "Raise what the broker keeps for an absent client (in Mosquitto `max_queued_messages`).",
     "publish.refused": "Allow this user to publish to the topic in the broker's ACL, or change it.",
 }
 

@@ -103,7 +103,11 @@ class Probe:
                 channel = await transport.over_tls(lower, trust)
             except Failure as failure:
                 if failure.code in _DISBELIEVED:
-                    raise Failed(diagnosis.not_believed(failure, await self._look(trust))) from failure
+                    raise Failed(
+                        diagnosis.not_believed(
+                            failure, await self._look(trust), own_authority=trust.ca is not None
+                        )
+                    ) from failure
                 raise Failed(diagnosis.no_tls(failure, await self._sniff(failure))) from failure
             seen.append(diagnosis.tls_passed(channel.seen(), verify=trust.verify, now=datetime.now(UTC)))
         return channel

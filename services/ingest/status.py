@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from contracts.links import LinkStatus, LinkSubscription
+from services.ingest.findings import NEXT
 from services.ingest.link import Link
 
 
@@ -19,6 +20,7 @@ def status_of(link: Link, owner: str) -> LinkStatus:
         state=condition.state,
         reason=condition.code,
         detail=condition.detail,
+        next_action=NEXT.get(condition.code or ""),
         since=condition.since,
         owner=owner,
         connected_since=link.connected_since,

@@ -34,6 +34,8 @@ def test_a_dry_run_shows_the_difference_and_the_job_makes_it(
     member.assert_accessible()
     assert tenant.get("/telemetry")["items"]
     page.get_by_role("button", name="Decode again").click()
-    expect(page.get_by_role("row").filter(has_text="hosted with raw").get_by_text("Done")).to_be_visible()
+    expect(
+        page.get_by_role("row").filter(has_text="Hosted broker with raw").get_by_text("Done")
+    ).to_be_visible()
     assert not [row for row in tenant.get("/telemetry")["items"] if "outer.inner" in row["metrics"]]
     member.assert_accessible()

@@ -55,6 +55,9 @@ def unowned(id: str, held: IntegrationView, now: datetime) -> LinkStatus:
         state="paused" if held.paused else "connecting",
         reason=None if held.paused else "link.down",
         detail="no process has this link at the moment",
+        next_action=None
+        if held.paused
+        else "It is taken over within seconds. If this lasts, the platform's ingest is not running.",
         since=now,
         owner=None,
     )

@@ -186,6 +186,9 @@ const page = {
   redecode: createRoute({
     getParentRoute: () => signed,
     path: "/redecode",
+    validateSearch: (search: Record<string, unknown>): { integration?: string } => ({
+      integration: text(search.integration),
+    }),
     component: lazyRouteComponent(() => import("./pages/redecode/Redecode"), "Redecode"),
   }),
   integrations: createRoute({
@@ -202,7 +205,10 @@ const page = {
   integration: createRoute({
     getParentRoute: () => signed,
     path: "/integrations/$id",
-    validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search.tab) }),
+    validateSearch: (search: Record<string, unknown>): { tab?: string; letter?: string } => ({
+      tab: text(search.tab),
+      letter: text(search.letter),
+    }),
     component: lazyRouteComponent(() => import("./pages/integrations/Integration"), "Integration"),
   }),
   live: createRoute({

@@ -6,7 +6,7 @@ import css from "./toasts.module.css";
 
 interface Toast {
   id: number;
-  tone: "good" | "bad";
+  tone: "good" | "warn" | "bad";
   title: string;
   words?: string;
   undo?: () => void;
@@ -31,12 +31,16 @@ function close(id: number): void {
 function show(toast: Omit<Toast, "id">): void {
   const id = ++number;
   change([...shown, { ...toast, id }].slice(-MOST));
-  window.setTimeout(() => close(id), toast.tone === "bad" || toast.undo ? LONGER_MS : LASTS_MS);
+  window.setTimeout(() => close(id), toast.tone !== "good" || toast.undo ? LONGER_MS : LASTS_MS);
 }
 
 /** Says that something was done; `undo` where it can be taken back. */
 export const done = (title: string, more: { words?: string; undo?: () => void } = {}): void =>
   show({ tone: "good", title, ...more });
+
+/** Says that it went through, and did not do what was wanted. */
+export const notDone = (title: string, more: { words?: string } = {}): void =>
+  show({ tone: "warn", title, ...more });
 
 /** Says what went wrong and what to do. */
 export function failed(error: unknown): void {

@@ -140,6 +140,7 @@ function BindForm({
       />
       {way === "pem" && (
         <PemField
+          wants="certificate"
           label="Certificate"
           description="In PEM form, without its key. Of it only the SHA-256 is kept."
           placeholder="-----BEGIN CERTIFICATE-----"

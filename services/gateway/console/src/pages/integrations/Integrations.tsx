@@ -1,11 +1,12 @@
-import { SegmentedControl, Table } from "@mantine/core";
+import { Button, SegmentedControl, Table } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Cable, Plus } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import type { IntegrationView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered, Empty } from "@/ui/Feedback";
-import { short } from "@/ui/format";
+import { count, short } from "@/ui/format";
 import { PageButton, PageLink } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
 import { Status } from "@/ui/Status";
@@ -13,7 +14,10 @@ import { Time } from "@/ui/Time";
 import { addressOfBroker } from "./form";
 import css from "./Integrations.module.css";
 import { LinkState } from "./LinkState";
-import { integrationsQuery, statusQuery } from "./queries";
+import { type HostedRate, hostedRateQuery, integrationsQuery, statusQuery } from "./queries";
+
+/** Each that is shown asks how its link is doing. */
+const AT_ONCE = 25;
 
 /** Where messages come from: the hosted broker, and brokers of the organization's own. */
 export function Integrations() {
@@ -21,7 +25,10 @@ export function Integrations() {
   const query = useQuery(integrationsQuery);
   const { show = "all" } = useSearch({ from: "/signed/integrations" });
   const navigate = useNavigate({ from: "/integrations" });
-  const rows = query.data?.filter((each) => show === "all" || each.broker_type === show) ?? [];
+  const found = query.data?.filter((each) => show === "all" || each.broker_type === show) ?? [];
+  const [most, setMost] = useState(AT_ONCE);
+  const rows = found.slice(0, most);
+  const hosted = useQuery({ ...hostedRateQuery, enabled: show !== "external" });
   const create = manages && (
     <PageButton to="/integrations/new" leftSection={<Plus size={16} />}>
       Connect a broker
@@ -60,11 +67,22 @@ export function Integrations() {
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
-                {rows.map((row) => (
-                  <Row key={row.id} row={row} />
-                ))}
+                {rows.map((row) =>
+                  row.broker_type === "hosted" ? (
+                    <HostedRow key={row.id} row={row} rate={hosted.data} />
+                  ) : (
+                    <LinkRow key={row.id} row={row} />
+                  ),
+                )}
               </Table.Tbody>
             </Table>
+          )}
+          {found.length > rows.length && (
+            <div className={css.further}>
+              <Button variant="default" size="xs" onClick={() => setMost(most + AT_ONCE)}>
+                {`Show more of ${count(found.length)}`}
+              </Button>
+            </div>
           )}
           {show === "external" && rows.length === 0 && (
             <Empty icon={Cable} title="No external broker yet" action={create}>
@@ -78,27 +96,57 @@ export function Integrations() {
   );
 }
 
-function Row({ row }: { row: IntegrationView }) {
-  const external = row.broker_type === "external";
-  const status = useQuery({ ...statusQuery(row.id), enabled: external });
+interface RowProps {
+  row: IntegrationView;
+  about: string;
+  state: ReactNode;
+  rate: string;
+  last: ReactNode;
+}
+
+function Row({ row, about, state, rate, last }: RowProps) {
   return (
     <Table.Tr>
       <Table.Td>
         <PageLink to="/integrations/$id" params={{ id: row.id }} fw={550} className="break">
           {row.name}
         </PageLink>
-        <div className={css.address}>{external ? addressOfBroker(row) : "runs with the platform"}</div>
+        <div className={css.address}>{about}</div>
       </Table.Td>
-      <Table.Td>
-        {external ? <LinkState status={status.data} /> : <Status tone="good">Running</Status>}
-      </Table.Td>
-      <Table.Td className={css.broad}>
-        {external ? `${short(status.data?.rate_in_per_s ?? 0)} a second` : ""}
-      </Table.Td>
-      <Table.Td className={css.broad}>
-        {external ? <Time at={status.data?.last_message_at} as="ago" /> : ""}
-      </Table.Td>
+      <Table.Td>{state}</Table.Td>
+      <Table.Td className={css.broad}>{rate}</Table.Td>
+      <Table.Td className={css.broad}>{last}</Table.Td>
       <Table.Td className={css.broad}>{row.decoder?.name ?? "standard"}</Table.Td>
     </Table.Tr>
+  );
+}
+
+function HostedRow({ row, rate }: { row: IntegrationView; rate: HostedRate | undefined }) {
+  return (
+    <Row
+      row={row}
+      about="Runs with the platform"
+      state={<Status tone="good">Running</Status>}
+      rate={rate ? `${short(rate.per_s)} a second` : ""}
+      last={rate?.last_at && <Time at={rate.last_at} as="ago" />}
+    />
+  );
+}
+
+function LinkRow({ row }: { row: IntegrationView }) {
+  const { data: status } = useQuery({ ...statusQuery(row.id), refetchInterval: 5000 });
+  return (
+    <Row
+      row={row}
+      about={addressOfBroker(row)}
+      state={
+        <>
+          <LinkState status={status} />
+          {status?.reason && <div className={css.address}>{status.detail || status.reason}</div>}
+        </>
+      }
+      rate={status ? `${short(status.rate_in_per_s ?? 0)} a second` : ""}
+      last={<Time at={status?.last_message_at} as="ago" />}
+    />
   );
 }

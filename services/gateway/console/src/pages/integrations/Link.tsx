@@ -1,3 +1,4 @@
+import { Anchor } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api, ok } from "@/api/client";
 import type { IntegrationView, LinkStatus } from "@/api/schema";
@@ -8,6 +9,8 @@ import { Card, Columns, Facts } from "@/ui/Page";
 import { Sparkline } from "@/ui/Sparkline";
 import { Time } from "@/ui/Time";
 import { ConnectionTest } from "./ConnectionTest";
+import { FieldWords } from "./FieldWords";
+import type { Protocol } from "./form";
 import css from "./Integrations.module.css";
 import { statusQuery } from "./queries";
 
@@ -27,17 +30,7 @@ export function Link({ integration }: { integration: IntegrationView }) {
   }
   return (
     <div className={css.stack}>
-      {status.reason && (
-        <div className={css.trouble} role="alert">
-          {status.detail || status.reason} <span className="mono">{status.reason}</span>
-          {status.next_try_at && (
-            <>
-              {" "}
-              Next try <Time at={status.next_try_at} as="ago" />.
-            </>
-          )}
-        </div>
-      )}
+      {status.reason && <Trouble status={status} />}
       {integration.warnings?.map((warning) => (
         <Warning key={JSON.stringify(warning)} warning={warning as Record<string, unknown>} />
       ))}
@@ -91,15 +84,43 @@ export function Link({ integration }: { integration: IntegrationView }) {
       )}
       {manages && (
         <Card title="Test it, step by step">
-          <ConnectionTest address={`/v1/integrations/${integration.id}/test`} body={() => ({})} />
+          <ConnectionTest
+            address={`/v1/integrations/${integration.id}/test`}
+            body={() => ({})}
+            protocol={(integration.settings as { protocol: Protocol }).protocol}
+          />
         </Card>
       )}
     </div>
   );
 }
 
+/** Why it is not well, what to do about it, and when it tries again. */
+function Trouble({ status }: { status: LinkStatus }) {
+  return (
+    <div className={css.trouble} role="alert">
+      <div>
+        {status.detail || status.reason}{" "}
+        <Anchor href={`/problems/${status.reason}`} target="_blank" inherit c="inherit" underline="always">
+          {status.reason}
+        </Anchor>
+      </div>
+      {status.next_action && (
+        <div>
+          <strong>What to do:</strong> <FieldWords text={status.next_action} />
+        </div>
+      )}
+      {status.next_try_at && (
+        <div>
+          Next try: <Time at={status.next_try_at} as="ago" />
+        </div>
+      )}
+    </div>
+  );
+}
+
 function Warning({ warning }: { warning: Record<string, unknown> }) {
-  return <p className={css.notes}>{String(warning.detail ?? warning.message ?? warning.code ?? "")}</p>;
+  return <p className={css.warning}>{String(warning.detail ?? warning.message ?? warning.code ?? "")}</p>;
 }
 
 /** The last hour, minute by minute: those in which nothing was are not in the answer. */

@@ -10,7 +10,7 @@ import { Card, Page } from "@/ui/Page";
 import { done } from "@/ui/toasts";
 import { BrokerFields } from "./BrokerFields";
 import { ConnectionTest } from "./ConnectionTest";
-import { DecoderField } from "./DecoderField";
+import { DecoderField } from "./decoder/DecoderField";
 import { type BrokerForm, EMPTY, fromPreset, settingsOf } from "./form";
 import css from "./Integrations.module.css";
 import { presetsQuery } from "./queries";
@@ -109,7 +109,7 @@ function NewForm({ preset }: { preset: Preset }) {
           decoder={form.decoder}
           onChange={(decoder) => change({ decoder })}
           prefix={form.topic_prefix}
-          error={problem?.of("decoder")}
+          problem={problem}
         />
       </Card>
       <Card title="Try it, and save it">
@@ -117,6 +117,7 @@ function NewForm({ preset }: { preset: Preset }) {
           <ConnectionTest
             address="/v1/integrations/test"
             body={() => ({ settings: settingsOf(form), ...(topics.length && { topics }) })}
+            protocol={form.protocol}
             onProblem={setTested}
             disabled={!form.host.trim()}
           />

@@ -9,9 +9,13 @@ import { ProblemAlert } from "@/ui/Feedback";
 import { Card } from "@/ui/Page";
 import { done } from "@/ui/toasts";
 import { BrokerFields } from "./BrokerFields";
-import { fromView, settingsOf } from "./form";
+import { Certificates } from "./Certificates";
+import { changeOf, fromView } from "./form";
 import css from "./Integrations.module.css";
 import { presetsQuery } from "./queries";
+
+/** Ways to sign in that are one provider's alone, so that its preset's words fit. */
+const PROVIDERS = { aws_iot: true, azure_sas: true };
 
 /** Its settings; a secret that is left empty stays. */
 export function Settings({ integration }: { integration: IntegrationView }) {
@@ -24,11 +28,12 @@ export function Settings({ integration }: { integration: IntegrationView }) {
       ok(
         api.PATCH("/v1/integrations/{id}", {
           params: { path: { id: integration.id } },
-          body: { name: form.name, settings: settingsOf(form) } as never,
+          body: { name: form.name, settings: changeOf(form) } as never,
         }),
       ),
     meta: { shown: true },
-    onSuccess: () => {
+    onSuccess: (saved) => {
+      setForm(fromView(saved)); // secrets are held now: their fields are empty again
       done("The settings are saved", { words: "The connection is made anew where they ask for it." });
       return client.invalidateQueries({ queryKey: ["integrations"] });
     },
@@ -39,7 +44,9 @@ export function Settings({ integration }: { integration: IntegrationView }) {
     saving.mutate();
   };
   const change = (part: Partial<typeof form>) => setForm((before) => ({ ...before, ...part }));
-  const preset = presets.data?.items.find((each) => each.id === form.auth);
+  const preset = presets.data?.items.find(
+    (each) => each.settings.auth === form.auth && form.auth in PROVIDERS,
+  );
   return (
     <Card title="Settings">
       <form onSubmit={submit} className={css.stack}>
@@ -57,6 +64,7 @@ export function Settings({ integration }: { integration: IntegrationView }) {
           preset={preset}
           stored={integration.has_secrets}
         />
+        <Certificates integration={integration} />
         {problem && <ProblemAlert error={problem} />}
         {manages && (
           <div className={css.end}>

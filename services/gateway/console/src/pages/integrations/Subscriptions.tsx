@@ -8,6 +8,7 @@ import type { IntegrationView, SubscriptionView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered, ProblemAlert } from "@/ui/Feedback";
 import { count } from "@/ui/format";
+import { PageLink } from "@/ui/links";
 import { Card } from "@/ui/Page";
 import { Status, type Tone } from "@/ui/Status";
 import { Time } from "@/ui/Time";
@@ -101,6 +102,14 @@ export function Subscriptions({ integration }: { integration: IntegrationView })
             ))}
           </Table.Tbody>
         </Table>
+        {query.data?.items.some((row) => row.state === "granted" && !row.messages) && (
+          <p className={css.hint}>
+            Granted, and nothing comes? Some brokers grant what their ACL then withholds.{" "}
+            <PageLink to="/integrations/$id" params={{ id: integration.id }} search={{ tab: "status" }}>
+              Test it with a message there and back
+            </PageLink>
+          </p>
+        )}
         {manages && <Add add={(filter, qos) => add.mutateAsync({ filter, qos })} error={add.error} />}
       </Answered>
     </Card>

@@ -1,4 +1,4 @@
-import { queryOptions } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { all, api, ok } from "@/api/client";
 
 export const integrationsQuery = queryOptions({
@@ -32,3 +32,38 @@ export const decodersQuery = queryOptions({
   queryFn: () => ok(api.GET("/v1/decoders")),
   staleTime: Number.POSITIVE_INFINITY,
 });
+
+export interface HostedRate {
+  per_s: number;
+  last_at: string | undefined;
+}
+
+const MINUTES = 10;
+
+/** Of the last whole minute; and when the last message came, by the newest one. */
+export const hostedRateQuery = queryOptions({
+  queryKey: ["integrations", "hosted", "rate"],
+  queryFn: async (): Promise<HostedRate> => {
+    const from = new Date(Date.now() - MINUTES * 60_000).toISOString();
+    const [stats, newest] = await Promise.all([
+      ok(
+        api.GET("/v1/stats", {
+          params: { query: { interval: "1m", from, counter: ["messages"], integration_id: ["hosted"] } },
+        }),
+      ),
+      ok(api.GET("/v1/messages", { params: { query: { integration_id: "hosted", limit: 1 } } })),
+    ]);
+    return {
+      per_s: (stats.items[0]?.values.messages?.at(-2) ?? 0) / 60,
+      last_at: newest.items[0]?.received_at,
+    };
+  },
+  refetchInterval: 15_000,
+});
+
+/** How people call an integration, by its id; the id itself of one that was deleted, and until the names are known. */
+export function useIntegrationNames(): (id: string) => string {
+  const { data } = useQuery({ ...integrationsQuery, refetchInterval: false, staleTime: 60_000 });
+  const names = new Map(data?.map((each) => [each.id, each.name]));
+  return (id) => names.get(id) ?? (id === "http" ? "HTTP" : id);
+}

@@ -1,5 +1,6 @@
 import { Button, Select, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { api, ok } from "@/api/client";
 import { asProblem } from "@/api/problem";
@@ -7,7 +8,7 @@ import type { DecoderChoice, RedecodePreview } from "@/api/schema";
 import { ProblemAlert } from "@/ui/Feedback";
 import { Card } from "@/ui/Page";
 import { done } from "@/ui/toasts";
-import { DecoderField } from "../integrations/DecoderField";
+import { DecoderField } from "../integrations/decoder/DecoderField";
 import { integrationsQuery } from "../integrations/queries";
 import { Diff } from "./Diff";
 import css from "./Redecode.module.css";
@@ -18,10 +19,14 @@ const DAY_MS = 86_400_000;
 export function NewRedecode({ busy }: { busy: boolean }) {
   const client = useQueryClient();
   const integrations = useQuery(integrationsQuery);
-  const [integration, setIntegration] = useState("hosted");
+  const named = useSearch({ from: "/signed/redecode" }).integration;
+  const [integration, setIntegration] = useState(named ?? "hosted");
   const [from, setFrom] = useState(() => local(new Date(Date.now() - DAY_MS)));
   const [to, setTo] = useState("");
-  const [decoder, setDecoder] = useState<DecoderChoice>({ name: "standard", settings: {} });
+  // What reads its messages now is what history is mostly to be read with, once that was changed.
+  const [own, setDecoder] = useState<DecoderChoice>();
+  const held = integrations.data?.find((each) => each.id === integration)?.decoder;
+  const decoder = own ?? held ?? { name: "standard", settings: {} };
   const body = {
     integration_id: integration,
     from: from ? new Date(from).toISOString() : "",
@@ -60,7 +65,11 @@ export function NewRedecode({ busy }: { busy: boolean }) {
             label="Messages of"
             data={integrations.data?.map((each) => ({ value: each.id, label: each.name })) ?? []}
             value={integration}
-            onChange={(next) => setIntegration(next ?? "hosted")}
+            onChange={(next) => {
+              setIntegration(next ?? "hosted");
+              setDecoder(undefined);
+            }}
+            allowDeselect={false}
             error={problem?.of("integration_id")}
           />
           <TextInput
@@ -81,10 +90,11 @@ export function NewRedecode({ busy }: { busy: boolean }) {
           />
         </div>
         <DecoderField
+          key={`${integration} ${held?.name}`}
           decoder={decoder}
           onChange={setDecoder}
           integration={integration}
-          error={problem?.of("decoder")}
+          problem={problem}
         />
         {problem && <ProblemAlert error={problem} />}
         {preview && <Diff preview={preview} />}

@@ -9,6 +9,7 @@ import { count, duration, short } from "@/ui/format";
 import { Card, Page } from "@/ui/Page";
 import { Status, type Tone } from "@/ui/Status";
 import { Time } from "@/ui/Time";
+import { useIntegrationNames } from "../integrations/queries";
 import { NewRedecode } from "./NewRedecode";
 import css from "./Redecode.module.css";
 
@@ -76,14 +77,18 @@ export function Redecode() {
 
 function Row({ job, manages }: { job: Job; manages: boolean }) {
   const [tone, words] = SHOWN[job.state];
+  const named = useIntegrationNames();
   const going = UNDER_WAY.has(job.state) || job.state === "paused";
   return (
     <Table.Tr>
       <Table.Td>
-        {job.integration_id} with {job.decoder.name}
+        {named(job.integration_id)} with {job.decoder.name}
         <div className={css.dim}>
           <Time at={job.start} /> to <Time at={job.end} />
         </div>
+        {job.state === "cancelled" && (
+          <div className={css.dim}>What was decoded until then stays so; the rest is as it was.</div>
+        )}
         {job.error && <div className={css.bad}>{job.error}</div>}
       </Table.Td>
       <Table.Td className={css.state}>
