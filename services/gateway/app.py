@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from pydantic_core import to_json
 
 from contracts.organizations import Principal
-from services.gateway import openapi
+from services.gateway import openapi, path_segments
 from services.gateway.access import PUBLIC, RIGHTS, template
 from services.gateway.bodies import StrictBodies, check_content
 from services.gateway.edge import Edge
@@ -133,6 +133,7 @@ async def _before(request: Request[Any, Any, Any]) -> None:
     """After the guard, before anything is read."""
     if request.method == "OPTIONS":
         return
+    path_segments.give_back(request.scope)
     check_path(request)
     if not request.route_handler.opt.get("any_query"):
         check_query(request)

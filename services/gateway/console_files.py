@@ -43,12 +43,12 @@ class ConsoleFiles:
         return "index.html" in self._files
 
     def answer(self, path: str, headers: Mapping[str, str]) -> Response[bytes]:
-        """A file; for any other address without an extension the page itself, which knows its deep links."""
+        """A file; for any other address the page itself: ids in its deep links may have dots."""
         if not self.built:
             return Response(_NOT_BUILT, media_type="text/html", status_code=503)
         name = path.strip("/")
         if name not in self._files or name.endswith((".br", ".gz")):
-            if name.startswith("assets/") or "." in name.rpartition("/")[2]:
+            if name.startswith("assets/") or "." in name.partition("/")[0]:
                 raise Refused("route.unknown")
             name = "index.html"
         made = {**(_ASSET if name.startswith("assets/") else _PAGE), "vary": "Accept-Encoding"}

@@ -14,7 +14,7 @@ from contracts.device_commands import WAIT_S_MAX
 from contracts.envelope import TRACEPARENT
 from contracts.failures import Failure, Refused, Unavailable
 from runtime.observe import duration, log, mark_failed, span, traceparent
-from services.gateway import problems
+from services.gateway import path_segments, problems
 from services.gateway.access import template
 from services.gateway.handshake import as_get
 from services.gateway.settings import EXPORT_LASTS_S, HEADERS_BYTES_MAX
@@ -59,6 +59,7 @@ class Edge:
             scope, receive, send = as_get(scope, receive, send)
         elif scope["type"] != "http":
             return
+        path_segments.keep_together(scope)
         exchange = _Exchange(scope, send)
         headers = {TRACEPARENT: value} if (value := _header(scope, b"traceparent")) else None
         with span(scope["method"], parent=headers, kind=SpanKind.SERVER) as current:

@@ -7,15 +7,17 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 from playwright.sync_api import expect
 
+from deploy.local.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.test_every_page import PHONE
 from tests.browser.test_live import ingest
 from tests.support.browser import Visitor
 from tests.support.eventually import eventually_now
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, connect, disconnect
 
 pytestmark = pytest.mark.browser
 
@@ -96,7 +98,7 @@ def test_of_many_devices_only_those_in_sight_are_in_the_document(member: Visitor
         return last.is_visible()
 
     eventually_now(at_the_end, every_s=0.1)
-    expect(member.page.get_by_text("1,200", exact=True)).to_be_visible()
+    expect(member.page.get_by_text("1,200 devices", exact=True)).to_be_visible()
     assert member.page.get_by_role("listitem").count() < 80
 
 
@@ -139,11 +141,23 @@ def test_a_devices_values_move_and_its_charts_can_be_looked_at_closer(
     assert any(line.endswith(",,") for line in lines), "a gap is an empty cell"
 
 
-def test_a_command_is_sent_and_its_state_is_seen(member: Visitor, tenant: Tenant) -> None:
-    boiler(tenant)
+def test_a_command_is_sent_and_its_state_is_seen(stack: Stack, member: Visitor, tenant: Tenant) -> None:
+    device = tenant.issue("boiler-7")
+    client = device.client()
+
+    def answer(client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        command = message.topic.rpartition("/")[2]
+        client.publish(device.topic(f"devices/boiler-7/responses/{command}"), '{"done": true}', qos=1)
+
+    client.on_message = answer
+    connect(client, stack.nats.ports.mqtt)
+    client.subscribe(device.topic("commands/boiler-7/restart/#"), qos=1)
+    ingest(tenant, {"temperature": 20}, "devices/boiler-7/telemetry")
+    eventually_now(lambda: tenant.http.get("/v1/devices/boiler-7").status_code == 200)
+    late = {"name": "sleep", "payload": "now", "wait_s": 0.01, "expires_in_s": 1}
+    tenant.post("/devices/boiler-7/commands", late)  # nobody answers this one
     member.open("/devices/boiler-7?tab=commands", "boiler-7")
     page = member.page
-    expect(page.get_by_role("heading", name="No commands yet")).to_be_visible()
     page.get_by_label("Name").fill("not a name/")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
@@ -152,9 +166,73 @@ def test_a_command_is_sent_and_its_state_is_seen(member: Visitor, tenant: Tenant
     page.get_by_role("button", name="Send").click()
     row = page.get_by_role("listitem").filter(has_text="/restart/")
     expect(row).to_contain_text('{"after_s": 5}')
-    expect(row).to_contain_text("delivered")
+    expect(row).to_contain_text('The device answered: {"done": true}')
+    expect(page.get_by_role("listitem").filter(has_text="/sleep/")).to_contain_text("no answer came in time")
     page.get_by_role("tab", name="Messages").click()
     expect(page.get_by_role("listitem").filter(has_text="temperature").first).to_be_visible()
+    disconnect(client)
+
+
+def test_a_device_is_described_hidden_and_forgotten(member: Visitor, tenant: Tenant) -> None:
+    ingest(tenant, {"temperature": 20}, "devices/boiler-7/telemetry")
+    eventually_now(lambda: tenant.http.get("/v1/devices/boiler-7").status_code == 200)
+    member.open("/devices/boiler-7", "boiler-7")
+    page = member.page
+    page.get_by_role("button", name="Describe").click()
+    dialog = page.get_by_role("dialog", name="Describe this device")
+    dialog.get_by_label("Name").fill("Hall heating")
+    dialog.get_by_label("Tags").first.fill("Floor  3,")
+    dialog.get_by_label("Metadata").fill("[1]")
+    expect(dialog.get_by_text("It is no JSON object")).to_be_visible()
+    dialog.get_by_label("Metadata").fill('{"serial": "B-1187"}')
+    member.assert_accessible()
+    dialog.get_by_role("button", name="Save").click()
+    member.see("Hall heating")
+    expect(page.get_by_text("B-1187", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="floor 3")).to_be_visible()
+
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Hide from the list").click()
+    expect(page.get_by_text("Hall heating is hidden")).to_be_visible()
+    eventually_now(lambda: tenant.get("/devices")["items"] == [])
+    member.open("/devices", "Devices")
+    expect(page.get_by_role("heading", name="No devices yet")).to_be_visible()
+    member.open("/devices?hidden=true", "Devices")
+    page.get_by_role("link", name="Hall heating").click()
+    member.see("Hall heating")
+
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Forget").click()
+    dialog = page.get_by_role("dialog", name="Forget this device")
+    expect(dialog.get_by_role("button", name="Forget")).to_be_disabled()
+    dialog.get_by_label("Type boiler-7 to confirm").fill("boiler-7")
+    dialog.get_by_role("button", name="Forget").click()
+    expect(page.get_by_role("heading", name="This device was forgotten")).to_be_visible()
+    assert tenant.http.get("/v1/devices/boiler-7").status_code == 404
+
+
+def test_who_may_only_read_is_offered_no_change(visit: Visit, tenant: Tenant) -> None:
+    ingest(tenant, {"temperature": 20}, "devices/boiler-7/telemetry")
+    eventually_now(lambda: tenant.http.get("/v1/devices/boiler-7").status_code == 200)
+    key = tenant.post("/api-keys", {"name": "reader", "scopes": ["read"]})["secret"]
+    with visit() as reader:
+        reader.enter(key)
+        reader.open("/devices/boiler-7?tab=commands", "boiler-7")
+        expect(reader.page.get_by_role("heading", name="No commands yet")).to_be_visible()
+        for name in ("Describe", "More actions", "Send"):
+            expect(reader.page.get_by_role("button", name=name)).to_have_count(0)
+
+
+def test_a_device_whose_id_has_a_slash_or_a_dot_has_a_page(member: Visitor, tenant: Tenant) -> None:
+    for name in ("site/7%.b", "v1.2"):
+        ingest(tenant, {"deviceId": name, "temperature": 20}, "plant/readings")
+        eventually_now(lambda: tenant.get("/devices", q=name[:4])["items"])  # noqa: B023 - at once
+        member.open("/devices", "Devices")
+        member.page.get_by_role("link", name=name).click()
+        member.see(name)
+        member.page.reload()
+        member.see(name)
+        expect(member.page.get_by_role("region", name="Latest values")).to_contain_text("temperature")
 
 
 def test_an_unknown_device_says_so(member: Visitor) -> None:

@@ -144,6 +144,14 @@ async def test_on_ones_own_broker_topics_are_as_they_are_said(
     assert (held.topic, held.response_topic) == (f"commands/d1/set/{id}", f"devices/d1/responses/{id}")
 
 
+async def test_ones_own_broker_may_call_a_device_anything(alpha: httpx.AsyncClient, log: EventLog) -> None:
+    body = {"topic": "plant/7/set", "payload": "on", "integration_id": "int_1"}
+    ordered = await alpha.post("/v1/devices/plant%2F7/commands", json=body)
+    held = await queued(log, ordered.json()["id"])
+    assert (held.device_id, held.topic) == ("plant/7", "plant/7/set")
+    assert_problem(await alpha.post(f"/v1/devices/{'x' * 129}/commands", json=body), "not_found")
+
+
 async def test_what_a_provider_would_hang_up_on_is_refused(
     alpha: httpx.AsyncClient, peers: Peers, certificates: Certificates
 ) -> None:

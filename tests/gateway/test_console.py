@@ -178,7 +178,8 @@ def test_files_with_a_hash_in_their_name_are_kept_for_ever_and_the_page_is_asked
 
 
 def test_a_deep_link_is_the_page_and_a_missing_file_is_missing(files: ConsoleFiles) -> None:
-    assert files.answer("/credentials/cred_1", {}).content == b"<html>"
+    for path in ("/credentials/cred_1", "/devices/pump-1.2", "/devices/site%2Fpump.js"):
+        assert files.answer(path, {}).content == b"<html>"
     for path in ("/assets/gone-1.js", "/favicon.ico", "/../settings.py", "/assets/app-1a2b.js.br"):
         assert refused(lambda path=path: files.answer(path, {})) == "route.unknown"  # type: ignore[misc]
 

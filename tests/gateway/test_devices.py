@@ -115,6 +115,33 @@ async def test_a_change_that_cannot_be_is_named(
     assert not [each for each in peers.asked if isinstance(each, DescribeDevice)]
 
 
+@pytest.mark.parametrize(
+    ("written", "id"),
+    [
+        ("site%2F7", "site/7"),
+        ("a%2fb%2Fc", "a/b/c"),
+        ("site%252F7", "site%2F7"),
+        ("100%25%2Fx", "100%/x"),
+        ("%2F", "/"),
+        ("%C3%A9%2F%2E%2E%2Fx", "é/../x"),
+    ],
+)
+async def test_an_id_may_hold_what_parts_a_path(
+    http: httpx.AsyncClient, peers: Peers, written: str, id: str
+) -> None:
+    for _ in range(2):  # the router keeps what it found
+        response = await http.patch(f"/v1/devices/{written}", json={"name": "x"}, headers=ALPHAS)
+        assert response.status_code == 200, response.text
+    assert [each.device_id for each in peers.asked if isinstance(each, DescribeDevice)] == [id, id]
+
+
+async def test_an_encoded_slash_leads_to_no_other_route(http: httpx.AsyncClient, peers: Peers) -> None:
+    for path in ("/v1%2Fdevices", "/v1/devices%2Fd1", "/v1/devices/d1%2Fcommands%2Fcmd_1"):
+        response = await http.get(path, headers=ALPHAS)
+        assert response.status_code == 404, path
+    assert (await http.get("/v1/devices/d1/commands%2Fcmd_1", headers=ALPHAS)).status_code == 404
+
+
 async def test_an_id_that_no_device_has_is_a_missing_device(http: httpx.AsyncClient, peers: Peers) -> None:
     for id in ("x" * 129, "a%00", "a%0a"):
         assert_problem(await http.patch(f"/v1/devices/{id}", json={}, headers=ALPHAS), "not_found")

@@ -229,6 +229,7 @@ const page = {
       online: oneOf(["true", "false"], String(search.online)),
       tag: text(search.tag),
       sort: oneOf(["name", "-last_seen"], search.sort),
+      hidden: oneOf(["all", "true"], String(search.hidden)),
     }),
     component: lazyRouteComponent(() => import("./pages/devices/Devices"), "Devices"),
   }),

@@ -2,6 +2,7 @@ import "uplot/dist/uPlot.min.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { type ReactNode, type Ref, useEffect, useRef } from "react";
 import uPlot from "uplot";
+import { onAxis } from "./onAxis";
 import css from "./Plot.module.css";
 
 export type Colour = (name: `--${string}`) => string;
@@ -92,7 +93,10 @@ function options(width: number, height: number, latest: { current: PlotProps }):
       x: { time: true, range: () => [latest.current.from, latest.current.to] },
       y: { range: (_, low, high) => drawn.range(low, high) },
     },
-    axes: [axis, { ...axis, size: 56, incrs: drawn.steps, values: (_, values) => values.map(drawn.values) }],
+    axes: [
+      { ...axis, space: 80, values: (_, times, __, ___, step) => onAxis(times, step) },
+      { ...axis, size: 56, incrs: drawn.steps, values: (_, values) => values.map(drawn.values) },
+    ],
     series: [{}, ...drawn.series],
     bands: drawn.bands,
     hooks: {

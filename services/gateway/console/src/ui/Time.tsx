@@ -1,8 +1,11 @@
-import { useEffect, useState } from "react";
+import { useSyncExternalStore } from "react";
 
 const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const FORMS = {
+  whole: WHOLE,
+  day: new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }),
+  time: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
+};
 const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 
 const STEPS: [unit: Intl.RelativeTimeFormatUnit, s: number][] = [
@@ -28,28 +31,40 @@ interface TimeProps {
 
 /** A moment in local time; in UTC, to the millisecond, where one points at it. */
 export function Time({ at, none = "never", as = "whole" }: TimeProps) {
-  useEverySecond(as === "ago" && Boolean(at));
+  const ago = useAgo(as === "ago" ? at : null);
   if (!at) return <span>{none}</span>;
-  const date = new Date(at);
-  const words = {
-    whole: WHOLE.format(date),
-    ago: relative(date),
-    day: DAY.format(date),
-    time: TODAY.format(date),
-  }[as];
-  const utc = `${date.toISOString().replace("T", " ").replace("Z", "")} UTC`;
   return (
-    <time dateTime={at} title={as === "ago" ? `${WHOLE.format(date)}\n${utc}` : utc}>
-      {words}
+    <time dateTime={at} onPointerEnter={(event) => point(event.currentTarget, at, as)}>
+      {as === "ago" ? ago : FORMS[as].format(new Date(at))}
     </time>
   );
 }
 
-function useEverySecond(wanted: boolean): void {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    if (!wanted) return;
-    const timer = window.setInterval(() => tick((n) => n + 1), 1000);
-    return () => window.clearInterval(timer);
-  }, [wanted]);
+/** Written when it is asked for: lists have hundreds of moments. */
+function point(element: HTMLElement, at: string, as: string): void {
+  const date = new Date(at);
+  const utc = `${date.toISOString().replace("T", " ").replace("Z", "")} UTC`;
+  element.title = as === "ago" ? `${WHOLE.format(date)}\n${utc}` : utc;
 }
+
+/** Words that follow the clock: one timer for all of them, and drawn again only where they are others. */
+const useAgo = (at: string | null | undefined): string =>
+  useSyncExternalStore(at ? everySecond : never, () => (at ? relative(new Date(at)) : ""));
+
+const listeners = new Set<() => void>();
+let timer: number | undefined;
+
+function everySecond(listener: () => void): () => void {
+  listeners.add(listener);
+  timer ??= window.setInterval(() => {
+    for (const each of listeners) each();
+  }, 1000);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size) return;
+    window.clearInterval(timer);
+    timer = undefined;
+  };
+}
+
+const never = () => () => undefined;

@@ -1,19 +1,16 @@
-import { Button, Textarea, TextInput } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Send, Terminal } from "lucide-react";
-import { type FormEvent, useState } from "react";
-import { api, ok } from "@/api/client";
-import { asProblem } from "@/api/problem";
+import { useQuery } from "@tanstack/react-query";
+import { Terminal } from "lucide-react";
 import type { DeviceCommandView } from "@/api/schema";
 import { useSession } from "@/api/session";
-import { Answered, Empty, ProblemAlert } from "@/ui/Feedback";
+import { Answered, Empty } from "@/ui/Feedback";
 import { Card } from "@/ui/Page";
 import { Status, type Tone } from "@/ui/Status";
 import { Time } from "@/ui/Time";
 import css from "./Device.module.css";
 import { commandsQuery } from "./queries";
+import { SendCommand } from "./SendCommand";
 
-const TONES: Record<string, Tone> = {
+const TONES: Record<DeviceCommandView["state"], Tone> = {
   queued: "idle",
   sent: "idle",
   delivered: "good",
@@ -55,84 +52,61 @@ function CommandRow({ command }: { command: DeviceCommandView }) {
   return (
     <li className={css.command}>
       <div className={css.commandHead}>
-        <Status tone={TONES[command.state] ?? "idle"} pulse={pending}>
+        <Status tone={TONES[command.state]} pulse={pending}>
           {command.state}
         </Status>
         <span className={`${css.commandTopic} mono break`}>{command.topic}</span>
         <Time at={command.queued_at} as="ago" />
       </div>
-      <code className={css.commandPayload}>{command.payload || "(empty)"}</code>
+      <code className={css.commandPayload}>{words(command)}</code>
+      <p className={css.steps}>{steps(command)}</p>
       {command.failure && (
         <p className={css.failure}>
           {command.failure.detail} ({command.failure.code})
         </p>
       )}
+      {command.state === "expired" && (
+        <p className={css.late}>
+          {command.delivered_at
+            ? "The broker had it, but no answer came in time."
+            : "It could not be delivered in time, and will not be sent any more."}
+        </p>
+      )}
       {command.answer && (
         <p className={css.answer}>
-          The device answered: <code>{command.answer.payload}</code>
+          The device answered: <code>{words(command.answer)}</code>
         </p>
       )}
     </li>
   );
 }
 
-function SendCommand({ id }: { id: string }) {
-  const client = useQueryClient();
-  const [name, setName] = useState("");
-  const [payload, setPayload] = useState("");
-  const send = useMutation({
-    mutationFn: () =>
-      ok(
-        api.POST("/v1/devices/{id}/commands", {
-          params: { path: { id } },
-          body: { name, payload, qos: 1, retain: false, wait_s: 0 },
-        }),
-      ),
-    meta: { shown: true },
-    onSuccess: () => {
-      setPayload("");
-      return client.invalidateQueries({ queryKey: commandsQuery(id).queryKey });
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    send.mutate();
-  };
-  const problem = send.error && asProblem(send.error);
-  return (
-    <Card title="Send a command">
-      <form onSubmit={submit} className={css.form}>
-        <TextInput
-          label="Name"
-          description={`Goes to commands/${id}/${name || "…"}/<id>`}
-          placeholder="restart"
-          value={name}
-          error={problem?.of("name")}
-          onChange={(event) => setName(event.currentTarget.value)}
-        />
-        <Textarea
-          label="Payload"
-          description="Sent as it is: JSON, or any text"
-          placeholder='{"after_s": 5}'
-          autosize
-          minRows={2}
-          maxRows={8}
-          value={payload}
-          error={problem?.of("payload")}
-          onChange={(event) => setPayload(event.currentTarget.value)}
-        />
-        {problem && !problem.of("name") && !problem.of("payload") && <ProblemAlert error={problem} />}
-        <div>
-          <Button
-            type="submit"
-            leftSection={<Send size={16} />}
-            loading={send.isPending}
-            disabled={!name.trim()}
-          >
-            Send
-          </Button>
-        </div>
-      </form>
-    </Card>
-  );
+const words = ({ payload, encoding }: { payload: string; encoding: string }): string =>
+  payload === "" ? "(empty)" : encoding === "base64" ? `${payload} (base64)` : payload;
+
+/** "sent after 4 ms, delivered after 9 ms, answered after 140 ms" */
+function steps({
+  queued_at,
+  sent_at,
+  delivered_at,
+  ended_at,
+  state,
+  remark,
+  attempts,
+}: DeviceCommandView): string {
+  const from = Date.parse(queued_at);
+  const after = (what: string, at: string | null | undefined) =>
+    at && `${what} after ${took(Date.parse(at) - from)}`;
+  return [
+    after("sent", sent_at),
+    after("delivered", delivered_at),
+    after(state, ended_at),
+    (attempts ?? 0) > 1 && `${attempts} attempts`,
+    remark,
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
+
+const took = (ms: number): string =>
+  ms < 1000 ? `${Math.max(0, Math.round(ms))} ms` : `${(ms / 1000).toFixed(1)} s`;

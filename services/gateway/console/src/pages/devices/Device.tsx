@@ -1,21 +1,24 @@
-import { Badge, Tabs } from "@mantine/core";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { MessageSquare } from "lucide-react";
+import { asProblem } from "@/api/problem";
 import type { DeviceDetail } from "@/api/schema";
 import { useSession } from "@/api/session";
-import { useLiveStream } from "@/api/stream";
-import { MessageList } from "@/pages/live/MessageList";
-import type { Sample } from "@/pages/live/message";
-import { Answered, Empty } from "@/ui/Feedback";
+import { ProblemAlert, SkeletonRows } from "@/ui/Feedback";
 import { count } from "@/ui/format";
-import { Card, Page } from "@/ui/Page";
+import { PageLink } from "@/ui/links";
+import { Card, Facts, Page } from "@/ui/Page";
+import { Status } from "@/ui/Status";
 import { Time } from "@/ui/Time";
+import { Actions } from "./Actions";
 import { Commands } from "./Commands";
 import css from "./Device.module.css";
+import { Erased } from "./Erased";
+import { Messages } from "./Messages";
 import { Presence } from "./Presence";
-import { deviceQuery, messagesQuery } from "./queries";
+import { deviceQuery, useErasure } from "./queries";
 import { Readings } from "./Readings";
+import { useLatest } from "./useLatest";
 
 /** One device: what it said last, its numbers over time, its messages, what it was told to do. */
 export function Device() {
@@ -24,15 +27,28 @@ export function Device() {
   const navigate = useNavigate({ from: "/devices/$id" });
   const query = useQuery(deviceQuery(id));
   useLatest(id);
-  const device = query.data;
+  const manages = useSession().can("manage_integrations");
+  const isMissing = query.error !== null && asProblem(query.error).status === 404;
+  const erasure = useErasure(id, isMissing);
+  const found = query.data;
+  const gone =
+    isMissing || (found && erasure.data && Date.parse(erasure.data.forgotten_at) >= heardAt(found));
+  const device = gone ? undefined : found;
   return (
     <Page
       title={device?.name ?? id}
       back={{ to: "/devices", label: "Devices" }}
       beside={device && <Presence online={device.online} />}
       about={device && <About device={device} />}
+      actions={device && manages && <Actions device={device} />}
     >
-      <Answered query={query}>
+      {query.isPending && <SkeletonRows />}
+      {gone && erasure.data && <Erased erasure={erasure.data} />}
+      {gone && erasure.isLoading && <SkeletonRows />}
+      {!device && query.error && !erasure.isLoading && !erasure.data && (
+        <ProblemAlert error={query.error} retry={() => void query.refetch()} />
+      )}
+      {device && (
         <Tabs
           value={tab ?? "readings"}
           keepMounted={false}
@@ -52,7 +68,8 @@ export function Device() {
             <Tabs.Tab value="commands">Commands</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="readings" className={css.panel}>
-            <Readings id={id} latest={device?.latest ?? {}} />
+            <Readings id={id} latest={device.latest} />
+            <Metadata device={device} />
           </Tabs.Panel>
           <Tabs.Panel value="messages" className={css.panel}>
             <Messages id={id} />
@@ -61,73 +78,58 @@ export function Device() {
             <Commands id={id} />
           </Tabs.Panel>
         </Tabs>
-      </Answered>
+      )}
     </Page>
   );
 }
+
+const heardAt = ({ last_seen }: DeviceDetail): number => (last_seen ? Date.parse(last_seen) : 0);
 
 function About({ device }: { device: DeviceDetail }) {
   return (
     <span className={css.about}>
       {device.name && <span className="mono">{device.id}</span>}
+      {device.online === true && device.online_since && (
+        <span>
+          came online <Time at={device.online_since} as="ago" />
+        </span>
+      )}
+      {device.online === false && device.offline_since && (
+        <span>
+          went offline <Time at={device.offline_since} as="ago" />
+        </span>
+      )}
       <span>
         heard of <Time at={device.last_seen} as="ago" />
       </span>
-      <span>{count(device.messages ?? 0)} messages</span>
-      {device.tags?.map((tag) => (
-        <Badge key={tag} variant="default" size="sm" tt="none">
-          {tag}
-        </Badge>
-      ))}
+      <span>
+        {count(device.messages ?? 0)} {device.messages === 1 ? "message" : "messages"}
+      </span>
+      {device.hidden && <Status tone="idle">Hidden</Status>}
+      {Boolean(device.tags?.length) && (
+        <span className={css.tags}>
+          {device.tags?.map((tag) => (
+            <PageLink key={tag} to="/devices" search={{ tag }} className={css.tag}>
+              {tag}
+            </PageLink>
+          ))}
+        </span>
+      )}
     </span>
   );
 }
 
-/** Values and presence as they come, between two askings. */
-function useLatest(id: string): void {
-  const client = useQueryClient();
-  const session = useSession();
-  const wanted = new URLSearchParams([
-    ["kind", "readings"],
-    ["kind", "presence"],
-    ["device_id", id],
-  ]);
-  useLiveStream(session.can("read") ? `/v1/stream?${wanted}` : null, ({ event, data }) => {
-    client.setQueryData(deviceQuery(id).queryKey, (before) => {
-      if (!before) return before;
-      if (event === "presence") return { ...before, online: (data as { online: boolean }).online };
-      if (event !== "readings") return before;
-      const { readings, received_at } = data as { readings: Sample[]; received_at: string };
-      return { ...before, last_seen: received_at, latest: merged(before.latest, readings) };
-    });
-  });
-}
-
-function merged(before: DeviceDetail["latest"], samples: Sample[]): DeviceDetail["latest"] {
-  const latest = { ...before };
-  for (const { metrics, units, timestamp } of samples)
-    for (const [metric, value] of Object.entries(metrics)) {
-      const held = latest[metric];
-      if (held && Date.parse(held.timestamp) > Date.parse(timestamp)) continue;
-      latest[metric] = { value, unit: units[metric] ?? held?.unit ?? null, timestamp };
-    }
-  return latest;
-}
-
-function Messages({ id }: { id: string }) {
-  const query = useQuery(messagesQuery(id));
+function Metadata({ device }: { device: DeviceDetail }) {
+  const entries = Object.entries(device.metadata ?? {});
+  if (!entries.length) return null;
   return (
-    <Card flush label="Messages">
-      <Answered query={query}>
-        <MessageList
-          messages={query.data ?? []}
-          empty={
-            <Empty icon={MessageSquare} title="No messages kept">
-              Messages are kept for 30 days.
-            </Empty>
-          }
-        />
-      </Answered>
+    <Card title="Metadata">
+      <Facts
+        rows={entries.map(([name, value]) => [
+          name,
+          typeof value === "string" ? value : JSON.stringify(value),
+        ])}
+      />
     </Card>
   );
 }

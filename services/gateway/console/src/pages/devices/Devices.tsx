@@ -2,7 +2,7 @@ import { Badge, Button, CloseButton, Select } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Cpu, Search } from "lucide-react";
-import { useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { useSession } from "@/api/session";
 import { useLiveStream } from "@/api/stream";
 import { Answered, Empty } from "@/ui/Feedback";
@@ -20,6 +20,11 @@ const SORTS = [
   { value: "-last_seen", label: "Heard of last" },
   { value: "name", label: "By name" },
 ];
+const SHOWN = [
+  { value: "usual", label: "Not hidden" },
+  { value: "all", label: "Hidden, too" },
+  { value: "true", label: "Hidden only" },
+];
 const ONLINE = [
   { value: "any", label: "Any presence" },
   { value: "true", label: "Online" },
@@ -32,8 +37,15 @@ export function Devices() {
   const navigate = useNavigate({ from: "/devices" });
   const query = useInfiniteQuery(devicesQuery(wanted));
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
-  const show = (change: Wanted) =>
-    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  const show = useCallback(
+    (change: Wanted) => void navigate({ search: (before) => ({ ...before, ...change }), replace: true }),
+    [navigate],
+  );
+  const onTag = useCallback((tag: string) => show({ tag }), [show]);
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
   const presence = usePresence();
   return (
     <Page title="Devices" about="Everything that has sent something, or that somebody has described.">
@@ -63,6 +75,13 @@ export function Devices() {
               show({ sort: value === "name" || value === "-last_seen" ? value : undefined })
             }
           />
+          <Select
+            aria-label="Hidden devices"
+            className={css.choice}
+            data={SHOWN}
+            value={wanted.hidden ?? "usual"}
+            onChange={(value) => show({ hidden: value === "all" || value === "true" ? value : undefined })}
+          />
           {wanted.tag && (
             <Badge
               variant="default"
@@ -79,31 +98,25 @@ export function Devices() {
               {wanted.tag}
             </Badge>
           )}
-          <span className={css.count}>
-            {query.data && `${count(rows.length)}${query.hasNextPage ? " and more" : ""}`}
-          </span>
+          <span className={css.count}>{query.data && words(rows.length, hasNextPage)}</span>
         </div>
         <Answered query={query} rows={9}>
           {rows.length === 0 ? (
             <Nothing
-              filtered={Boolean(wanted.q || wanted.online || wanted.tag)}
-              all={() => show({ q: undefined, online: undefined, tag: undefined })}
+              filtered={Boolean(wanted.q || wanted.online || wanted.tag || wanted.hidden === "true")}
+              all={() => show({ q: undefined, online: undefined, tag: undefined, hidden: undefined })}
             />
           ) : (
-            <DeviceLines
-              rows={rows}
-              presence={presence}
-              onTag={(tag) => show({ tag })}
-              more={() => {
-                if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage();
-              }}
-            />
+            <DeviceLines rows={rows} presence={presence} onTag={onTag} more={more} />
           )}
         </Answered>
       </Card>
     </Page>
   );
 }
+
+const words = (n: number, more: boolean): string =>
+  `${count(n)} ${n === 1 ? "device" : "devices"}${more ? " and more" : ""}`;
 
 const HEARD_MAX = 20_000;
 const EVERY_MS = 500;

@@ -1,7 +1,7 @@
 import { Anchor, Button, SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { ChartLine, Download, ZoomOut } from "lucide-react";
+import { ChartLine, Download } from "lucide-react";
 import { useMemo } from "react";
 import { fileAddress } from "@/api/client";
 import type { LatestValue } from "@/api/schema";
@@ -13,6 +13,7 @@ import { Time } from "@/ui/Time";
 import { Chart, type Drawn } from "./Chart";
 import css from "./Device.module.css";
 import { seriesQuery } from "./queries";
+import { RangeSteps } from "./RangeSteps";
 import { LASTS, rangeOf, timesOf } from "./range";
 import { csv, SeriesTable } from "./SeriesTable";
 
@@ -45,12 +46,7 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
         actions={
           <div className={css.controls}>
             {range.from && (
-              <Button
-                size="xs"
-                variant="default"
-                leftSection={<ZoomOut size={15} />}
-                onClick={() => show({ from: undefined, to: undefined })}
-              >
+              <Button size="xs" variant="default" onClick={() => show({ from: undefined, to: undefined })}>
                 Up to now
               </Button>
             )}
@@ -61,6 +57,7 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
               value={range.last ?? ""}
               onChange={(value) => show({ range: value, from: undefined, to: undefined })}
             />
+            <RangeSteps span={{ from, to }} show={(span) => zoom(span.from, span.to)} />
             <SegmentedControl
               size="xs"
               aria-label="Show as"

@@ -63,3 +63,22 @@ export function intervalOf(from: Date, to: Date): string {
   const s = (to.getTime() - from.getTime()) / 1000;
   return (STEPS.find(([, length]) => s / length <= POINTS_MAX) ?? STEPS.at(-1))?.[0] ?? "1d";
 }
+
+export interface Span {
+  from: Date;
+  to: Date;
+}
+
+const SHORTEST_S = 10;
+const LONGEST_S = 10 * 365 * DAY;
+
+/** The span shifted by a share of itself and so many times as long, around its middle, not beyond now; null for none. */
+export function moved({ from, to }: Span, by: number, times: number, now = Date.now()): Span | null {
+  const length = to.getTime() - from.getTime();
+  const wanted = length * times;
+  if (wanted < SHORTEST_S * 1000 || wanted > LONGEST_S * 1000) return null;
+  const middle = (from.getTime() + to.getTime()) / 2 + length * by;
+  const end = Math.min(middle + wanted / 2, now);
+  if (end <= to.getTime() && by > 0) return null; // it is there already
+  return { from: new Date(end - wanted), to: new Date(end) };
+}

@@ -1,7 +1,7 @@
 import { Button, Select, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Eraser, Pause, Play, Radio } from "lucide-react";
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { api, ok } from "@/api/client";
 import { useSession } from "@/api/session";
 import { type Gap, type StreamState, useLiveStream } from "@/api/stream";
@@ -17,7 +17,7 @@ import css from "./Live.module.css";
 import { MessageList } from "./MessageList";
 import { isMessage, type LiveMessage } from "./message";
 import { TopicList } from "./TopicList";
-import { CAPS, type Shown, Tail } from "./tail";
+import { CAPS, Tail, usePaused, useShown } from "./tail";
 
 const BEFORE = 50; // messages of before, so that a quiet organization's page is not empty
 
@@ -29,7 +29,6 @@ export function Live() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: with another filter it begins anew
   const tail = useMemo(() => new Tail(), [topic, device]);
   tail.cap = cap;
-  const shown = useSyncExternalStore(tail.subscribe, tail.current);
   const [gap, setGap] = useState<Gap | null>(null);
   const address = useAddress(tail, topic, device);
   const state = useLiveStream(address, (event) => {
@@ -41,7 +40,7 @@ export function Live() {
   return (
     <Page
       title="Live messages"
-      beside={<StreamStatus state={state} paused={shown.paused} />}
+      beside={<StreamStatus state={state} tail={tail} />}
       about="Every message of your devices and brokers as it comes, before anything is made of it."
     >
       {state.is === "waiting" && <ProblemAlert error={state.problem} />}
@@ -78,13 +77,7 @@ export function Live() {
             onChange={(value) => setCap(Number(value))}
           />
           <div className={css.buttons}>
-            <Button
-              variant={shown.paused ? "filled" : "default"}
-              leftSection={shown.paused ? <Play size={16} /> : <Pause size={16} />}
-              onClick={() => tail.pause(!shown.paused)}
-            >
-              {shown.paused ? "Resume" : "Pause"}
-            </Button>
+            <PauseButton tail={tail} />
             <Button variant="default" leftSection={<Eraser size={16} />} onClick={() => tail.clear()}>
               Clear
             </Button>
@@ -100,21 +93,13 @@ export function Live() {
               <Tabs.Tab value="messages">Messages</Tabs.Tab>
               <Tabs.Tab value="topics">Topics</Tabs.Tab>
             </Tabs.List>
-            <Counts shown={shown} />
+            <Counts tail={tail} />
           </div>
           <Tabs.Panel value="messages">
-            <MessageList
-              messages={shown.messages}
-              listed={shown.listed}
-              empty={<Nothing filtered={Boolean(topic || device)} />}
-            />
+            <Messages tail={tail} empty={<Nothing filtered={Boolean(topic || device)} />} />
           </Tabs.Panel>
           <Tabs.Panel value="topics">
-            <TopicList
-              tree={tail.tree}
-              shown={shown}
-              only={(path) => show({ topic: path, tab: undefined })}
-            />
+            <TopicList tail={tail} only={(path) => show({ topic: path, tab: undefined })} />
           </Tabs.Panel>
         </Tabs>
       </Card>
@@ -152,7 +137,26 @@ function useAddress(tail: Tail, topic: string | undefined, device: string | unde
   return `/v1/stream?${query}`;
 }
 
-function StreamStatus({ state, paused }: { state: StreamState; paused: boolean }) {
+function Messages({ tail, empty }: { tail: Tail; empty: ReactNode }) {
+  const { messages, listed } = useShown(tail);
+  return <MessageList messages={messages} listed={listed} empty={empty} />;
+}
+
+function PauseButton({ tail }: { tail: Tail }) {
+  const paused = usePaused(tail);
+  return (
+    <Button
+      variant={paused ? "filled" : "default"}
+      leftSection={paused ? <Play size={16} /> : <Pause size={16} />}
+      onClick={() => tail.pause(!paused)}
+    >
+      {paused ? "Resume" : "Pause"}
+    </Button>
+  );
+}
+
+function StreamStatus({ state, tail }: { state: StreamState; tail: Tail }) {
+  const paused = usePaused(tail);
   if (state.is === "live" && paused) return <Status tone="warn">Paused</Status>;
   if (state.is === "live")
     return (
@@ -165,7 +169,8 @@ function StreamStatus({ state, paused }: { state: StreamState; paused: boolean }
   return <Status tone="bad">Not connected</Status>;
 }
 
-function Counts({ shown }: { shown: Shown }) {
+function Counts({ tail }: { tail: Tail }) {
+  const shown = useShown(tail);
   return (
     <p className={css.counts}>
       <span>

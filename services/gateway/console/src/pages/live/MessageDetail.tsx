@@ -38,6 +38,7 @@ export function MessageDetail({ message }: { message: LiveMessage }) {
           ],
           ["By", message.integration_id],
           ["Delivery", <Badges key="b" message={message} />],
+          ["Retained", retained(message)],
           ["Place in the log", String(message.sequence)],
           ...(message.failure ? ([["Not decoded", message.failure]] as [string, string][]) : []),
           ...(message.undecoded ? ([["Not decoded here", message.undecoded]] as [string, string][]) : []),
@@ -58,13 +59,20 @@ export function MessageDetail({ message }: { message: LiveMessage }) {
           This is no {form}: {fault}.
         </p>
       ) : (
-        <CodeBlock code={text} label={`Payload as ${form}`} />
+        <div className={css.bytes}>
+          <CodeBlock code={text} label={`Payload as ${form}`} />
+        </div>
       )}
       {payload.length > SHOWN_BYTES_MAX && form !== "CBOR" && (
         <p className={css.size}>The first {bytes(SHOWN_BYTES_MAX)} of it.</p>
       )}
     </div>
   );
+}
+
+function retained({ retain, integration_id }: LiveMessage): string {
+  if (retain) return "yes: the broker keeps it for new subscribers";
+  return integration_id === "hosted" ? "not known: the hosted broker does not say" : "no";
 }
 
 function fitting(message: LiveMessage, payload: Uint8Array): Form {

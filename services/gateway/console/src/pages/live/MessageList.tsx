@@ -1,20 +1,13 @@
 import { Drawer } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, type RefObject, useLayoutEffect, useRef, useState } from "react";
+import { memo, type ReactNode, type RefObject, useLayoutEffect, useRef, useState } from "react";
+import { usePhone } from "@/ui/usePhone";
 import css from "./Live.module.css";
 import { MessageDetail } from "./MessageDetail";
-import { type LiveMessage, preview, relative } from "./message";
+import { clock, type LiveMessage, preview, relative } from "./message";
 
 const LINE = 36;
 const LINE_OF_PHONE = 58;
-const CLOCK = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  fractionalSecondDigits: 3,
-  hourCycle: "h23",
-});
 
 interface MessageListProps {
   messages: readonly LiveMessage[]; // newest first
@@ -26,8 +19,7 @@ interface MessageListProps {
 /** Only the lines in sight are in the document. */
 export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
   const [opened, setOpened] = useState<LiveMessage | null>(null);
-  const phone = useMediaQuery("(max-width: 48em)", undefined, { getInitialValueInEffect: false });
-  const line = phone ? LINE_OF_PHONE : LINE;
+  const line = usePhone() ? LINE_OF_PHONE : LINE;
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: messages.length,
@@ -37,30 +29,18 @@ export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
   });
   useStaying(scroller, listed, line);
   if (messages.length === 0) return empty;
+  const items = virtual.getVirtualItems();
   return (
     <>
       <div ref={scroller} className={css.scroller}>
-        <ul className={css.lines} style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
-            const message = messages[item.index] as LiveMessage;
-            return (
-              <li
-                key={message.sequence}
-                className={css.place}
-                style={{ height: line, transform: `translateY(${item.start}px)` }}
-              >
-                <button type="button" className={css.line} onClick={() => setOpened(message)}>
-                  <span className={css.time}>{CLOCK.format(new Date(message.received_at))}</span>
-                  <Badges message={message} />
-                  <span className={css.topic} title={message.topic}>
-                    {relative(message.topic)}
-                  </span>
-                  <span className={message.failure ? css.badPayload : css.payload}>{preview(message)}</span>
-                </button>
-              </li>
-            );
-          })}
-        </ul>
+        <div style={{ height: virtual.getTotalSize() }}>
+          <ul className={css.lines} style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
+            {items.map(({ index }) => {
+              const message = messages[index] as LiveMessage;
+              return <Line key={message.sequence} message={message} height={line} open={setOpened} />;
+            })}
+          </ul>
+        </div>
       </div>
       <Drawer
         opened={opened !== null}
@@ -75,6 +55,28 @@ export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
     </>
   );
 }
+
+interface LineProps {
+  message: LiveMessage;
+  height: number;
+  open: (message: LiveMessage) => void;
+}
+
+/** Drawn once: it stands below the line before it, so that one that comes above changes nothing in it. */
+const Line = memo(function Line({ message, height, open }: LineProps) {
+  return (
+    <li className={css.place} style={{ height }}>
+      <button type="button" className={css.line} onClick={() => open(message)}>
+        <span className={css.time}>{clock(message.received_at)}</span>
+        <Badges message={message} />
+        <span className={css.topic} title={message.topic}>
+          {relative(message.topic)}
+        </span>
+        <span className={message.failure ? css.badPayload : css.payload}>{preview(message)}</span>
+      </button>
+    </li>
+  );
+});
 
 /** Whoever has scrolled away from the newest keeps what is in sight as new lines come above it. */
 function useStaying(scroller: RefObject<HTMLDivElement | null>, listed: number, line: number): void {

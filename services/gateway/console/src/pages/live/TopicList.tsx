@@ -8,24 +8,24 @@ import { Time } from "@/ui/Time";
 import { Tip } from "@/ui/Tip";
 import css from "./Live.module.css";
 import { preview } from "./message";
-import type { Shown } from "./tail";
-import { LEVELS_MAX, type TopicTree } from "./topics";
+import { type Tail, useShown } from "./tail";
+import { LEVELS_MAX } from "./topics";
 
 const LINE = 34;
 const OPEN_LEVELS_MAX = 40; // a small tree is open from the beginning
 
 interface TopicListProps {
-  tree: TopicTree;
-  /** Changes whenever the tree may have. */
-  shown: Shown;
+  tail: Tail;
   only: (filter: string) => void;
 }
 
 /** What came by topic: how many, and the last of each. */
-export function TopicList({ tree, only }: TopicListProps) {
-  const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
+export function TopicList({ tail, only }: TopicListProps) {
+  useShown(tail); // the tree changes as it does
+  const { tree } = tail;
+  const [turned, setTurned] = useState<ReadonlyMap<string, boolean>>(new Map());
   const small = tree.levels <= OPEN_LEVELS_MAX;
-  const lines = tree.lines((path, depth) => turned.has(path) !== (small || depth === 0));
+  const lines = tree.lines((path, depth) => turned.get(path) ?? (small || depth === 0));
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: lines.length,
@@ -40,68 +40,62 @@ export function TopicList({ tree, only }: TopicListProps) {
       </Empty>
     );
   }
-  const turn = (path: string) =>
-    setTurned((before) => {
-      const next = new Set(before);
-      if (!next.delete(path)) next.add(path);
-      return next;
-    });
+  const items = virtual.getVirtualItems();
+  const turn = (path: string, open: boolean) => setTurned((before) => new Map(before).set(path, open));
   return (
     <>
       <div ref={scroller} className={css.scroller}>
-        <ul className={css.lines} style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
-            const line = lines[item.index];
-            if (!line) return null;
-            const { level } = line;
-            const isBranch = level.below.size > 0;
-            return (
-              <li
-                key={level.path}
-                className={css.place}
-                style={{ height: LINE, transform: `translateY(${item.start}px)` }}
-              >
-                <div className={css.branch}>
-                  <span className={css.level} style={{ paddingLeft: Math.min(line.depth, 8) * 18 }}>
-                    {isBranch ? (
+        <div style={{ height: virtual.getTotalSize() }}>
+          <ul className={css.lines} style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
+            {items.map((item) => {
+              const line = lines[item.index];
+              if (!line) return null;
+              const { level } = line;
+              const isBranch = level.below.size > 0;
+              return (
+                <li key={level.path} className={css.place} style={{ height: LINE }}>
+                  <div className={css.branch}>
+                    <span className={css.level} style={{ paddingLeft: Math.min(line.depth, 8) * 18 }}>
+                      {isBranch ? (
+                        <ActionIcon
+                          variant="subtle"
+                          color="gray"
+                          size="sm"
+                          aria-expanded={line.open}
+                          aria-label={`${line.open ? "Close" : "Open"} ${level.path}`}
+                          onClick={() => turn(level.path, !line.open)}
+                        >
+                          {line.open ? <ChevronDown size={15} /> : <ChevronRight size={15} />}
+                        </ActionIcon>
+                      ) : (
+                        <span className={css.leaf} />
+                      )}
+                      <span className={css.levelName} title={level.path}>
+                        {line.name}
+                      </span>
+                    </span>
+                    <span className={css.levelCount}>{count(level.count)}</span>
+                    <span className={css.lastValue}>{level.last ? preview(level.last) : ""}</span>
+                    <span className={css.lastTime}>
+                      <Time at={level.at} as="time" />
+                    </span>
+                    <Tip label="Only this" at="end">
                       <ActionIcon
                         variant="subtle"
                         color="gray"
                         size="sm"
-                        aria-expanded={line.open}
-                        aria-label={`${line.open ? "Close" : "Open"} ${level.path}`}
-                        onClick={() => turn(level.path)}
+                        aria-label={`Only ${level.path}`}
+                        onClick={() => only(isBranch ? `${level.path}/#` : level.path)}
                       >
-                        {line.open ? <ChevronDown size={15} /> : <ChevronRight size={15} />}
+                        <Filter size={14} />
                       </ActionIcon>
-                    ) : (
-                      <span className={css.leaf} />
-                    )}
-                    <span className={css.levelName} title={level.path}>
-                      {line.name}
-                    </span>
-                  </span>
-                  <span className={css.levelCount}>{count(level.count)}</span>
-                  <span className={css.lastValue}>{level.last ? preview(level.last) : ""}</span>
-                  <span className={css.lastTime}>
-                    <Time at={level.at} as="time" />
-                  </span>
-                  <Tip label="Only this" at="end">
-                    <ActionIcon
-                      variant="subtle"
-                      color="gray"
-                      size="sm"
-                      aria-label={`Only ${level.path}`}
-                      onClick={() => only(isBranch ? `${level.path}/#` : level.path)}
-                    >
-                      <Filter size={14} />
-                    </ActionIcon>
-                  </Tip>
-                </div>
-              </li>
-            );
-          })}
-        </ul>
+                    </Tip>
+                  </div>
+                </li>
+              );
+            })}
+          </ul>
+        </div>
       </div>
       {tree.leftOut > 0 && (
         <p className={css.note}>

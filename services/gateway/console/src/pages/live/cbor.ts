@@ -151,7 +151,7 @@ class Reader {
 function laidOut(open: string, close: string, endless: boolean, items: string[], depth: number): string {
   const begin = endless ? `${open}_ ` : open;
   const line = `${begin}${items.join(", ")}${close}`;
-  if (line.length <= 72 && !line.includes("\n")) return line;
+  if (line.length <= 60 && !line.includes("\n")) return line;
   const indent = "  ".repeat(depth + 1);
   return `${begin}\n${indent}${items.join(`,\n${indent}`)}\n${"  ".repeat(depth)}${close}`;
 }

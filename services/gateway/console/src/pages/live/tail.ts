@@ -1,3 +1,4 @@
+import { useSyncExternalStore } from "react";
 import type { LiveMessage } from "./message";
 import { TopicTree } from "./topics";
 
@@ -129,3 +130,9 @@ export class Tail {
     };
   }
 }
+
+/** What is shown of it, as of the last time that it was drawn; only what asks for it is drawn again. */
+export const useShown = (tail: Tail): Shown => useSyncExternalStore(tail.subscribe, tail.current);
+
+export const usePaused = (tail: Tail): boolean =>
+  useSyncExternalStore(tail.subscribe, () => tail.current().paused);

@@ -12,6 +12,8 @@ export interface Level {
   last: LiveMessage | null; // of this very topic
   at: string; // when something came here or below
   below: Map<string, Level>;
+  /** The same in order. */
+  sorted: Level[];
 }
 
 /** The topics of what came, level by level, with counts and last values. */
@@ -33,6 +35,7 @@ export class TopicTree {
         }
         next = level(name, here === this.root ? name : `${here.path}/${name}`);
         here.below.set(name, next);
+        here.sorted.splice(place(here.sorted, name), 0, next);
         this.levels += 1;
       }
       path.push(next);
@@ -47,6 +50,7 @@ export class TopicTree {
 
   clear(): void {
     this.root.below.clear();
+    this.root.sorted = [];
     this.root.count = this.levels = this.leftOut = 0;
   }
 
@@ -54,7 +58,7 @@ export class TopicTree {
   lines(open: (path: string, depth: number) => boolean): Line[] {
     const found: Line[] = [];
     const walk = (at: Level, depth: number) => {
-      for (const each of sorted(at.below)) {
+      for (const each of at.sorted) {
         let shown = each;
         let name = each.name;
         while (shown.below.size === 1 && !shown.last) {
@@ -85,8 +89,19 @@ const level = (name: string, path: string): Level => ({
   last: null,
   at: "",
   below: new Map(),
+  sorted: [],
 });
 
 const ORDER = new Intl.Collator(undefined, { numeric: true });
-const sorted = (levels: Map<string, Level>): Level[] =>
-  [...levels.values()].sort((a, b) => ORDER.compare(a.name, b.name));
+
+/** Where a name belongs: to sort thousands of levels whenever they are drawn takes longer than a frame. */
+function place(levels: Level[], name: string): number {
+  let low = 0;
+  let high = levels.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ORDER.compare((levels[middle] as Level).name, name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
