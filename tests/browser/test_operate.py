@@ -35,7 +35,7 @@ def test_a_key_is_made_shown_once_and_revoked_by_its_name(
     with visit() as reader:
         reader.sign_in(secret)
         reader.open("/api-keys", "API keys")
-        expect(reader.page.get_by_text("lacks the scope admin")).to_be_visible()
+        expect(reader.page.get_by_text("It takes a key with the scope admin; yours has read")).to_be_visible()
         page.get_by_role("row").filter(has_text="Dashboard").get_by_role("button", name="Revoke").click()
         confirm = page.get_by_role("dialog").get_by_role("button", name="Revoke")
         expect(confirm).to_be_disabled()

@@ -48,7 +48,7 @@ export function NotAllowed({ title, scopes }: { title: string; scopes: Scope[] }
         >
           {scopes.length === 0
             ? "It is the operator's: it takes the platform's admin key."
-            : `It takes a key with the scope ${[...scopes, "admin"].join(" or ")}; yours has ${session.scopes.join(", ")}. Somebody whose key has the scope admin can make one, under API keys.`}
+            : `It takes a key with the scope ${[...new Set([...scopes, "admin"])].join(" or ")}; yours has ${session.scopes.join(", ")}. Somebody whose key has the scope admin can make one, under API keys.`}
         </Empty>
       </Card>
     </Page>

@@ -16,13 +16,10 @@ import { done } from "@/ui/toasts";
 import { NewApiKey } from "./NewApiKey";
 
 export function ApiKeys() {
-  const session = useSession();
-  const manages = session.can("admin");
   const query = useQuery({
     queryKey: ["api-keys"],
     queryFn: () =>
       all((cursor) => ok(api.GET("/v1/api-keys", { params: { query: { limit: 500, cursor } } }))),
-    enabled: manages,
   });
   const [opened, setOpened] = useState(false);
   const [issued, setIssued] = useState<{ id: string; secret: string }>();
@@ -35,7 +32,7 @@ export function ApiKeys() {
     <Page
       title="API keys"
       about="What programs and people sign in with. A key is of this organization, and may do what its scopes say."
-      actions={manages && create}
+      actions={create}
     >
       {issued && (
         <Card title="Save the key now">
@@ -51,21 +48,15 @@ export function ApiKeys() {
         </Card>
       )}
       <Card flush label="API keys">
-        {manages ? (
-          <Answered query={query}>
-            {query.data?.length === 0 ? (
-              <Empty icon={KeySquare} title="No API keys" action={create}>
-                Make one for each program that calls the API.
-              </Empty>
-            ) : (
-              <KeysTable rows={query.data ?? []} />
-            )}
-          </Answered>
-        ) : (
-          <Empty icon={KeySquare} title="API keys are the organization's administrators' matter">
-            Your key lacks the scope admin. Somebody whose key has it can make one for you.
-          </Empty>
-        )}
+        <Answered query={query}>
+          {query.data?.length === 0 ? (
+            <Empty icon={KeySquare} title="No API keys" action={create}>
+              Make one for each program that calls the API.
+            </Empty>
+          ) : (
+            <KeysTable rows={query.data ?? []} />
+          )}
+        </Answered>
       </Card>
       <Modal
         opened={opened}
