@@ -28,12 +28,11 @@ from deploy.local.nats_config import NatsPorts
 from deploy.local.ports import free_port
 from deploy.local.postgres import DatabaseUrls
 from deploy.local.secrets import Secrets
-from tests.conftest import run_module
 from tests.ingest.conftest import open_world
 from tests.ingest.hooks import Hooks, hooks_of
 from tests.support.eventually import eventually
 from tests.support.receiver import OK, Call, Receiver, receiving
-from tests.support.service import Service
+from tests.support.service import Service, run_module
 
 PAYLOAD = b'{"temperature": 21.5, "state": "open", "note": "' + b"x" * 50 + b'"}'
 DEVICES = 100
