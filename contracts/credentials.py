@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from contracts.calls import Call, Model, Nothing, Page, Request
 from contracts.envelope import Event
@@ -19,8 +19,6 @@ Filters = Annotated[tuple[str, ...], Field(max_length=50)]  # a JWT with more wo
 
 USERNAME = r"^[A-Za-z0-9_.@-]{1,64}$"
 Username = Annotated[str, StringConstraints(pattern=USERNAME)]
-ChosenPassword = Annotated[SecretStr, Field(min_length=8, max_length=128)]
-BULK_BATCH_MAX = 100  # the events and the answer, sealed for a retry, stay below 256 KiB
 QUERY_CHARS_MAX = 100
 CredentialStanding = Literal["active", "expired", "revoked"]
 CredentialSort = Literal["created_at", "-created_at"]
@@ -106,40 +104,6 @@ class IssueCredential(Request):
     publish: Filters | None = None
     subscribe: Filters | None = None
     expires_at: Moment | None = None
-
-
-class CredentialWish(Model):
-    """One credential of many; as in `IssueCredential`.
-
-    `username` and `password`, both or neither: a pair that devices have already. They connect as
-    `<organization>:<username>`, so that no two tenants can be in each other's way.
-    """
-
-    username: Username | None = None
-    password: ChosenPassword | None = None
-    name: Name | None = None
-    device_id: DeviceId | None = None
-    publish: Filters | None = None
-    subscribe: Filters | None = None
-    expires_at: Moment | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("send `username` and `password`, or neither")
-        return self
-
-
-class IssueCredentials(Request):
-    """Many at once: those that may be are issued together, the others are refused one by one."""
-
-    wishes: Annotated[tuple[CredentialWish, ...], Field(min_length=1, max_length=BULK_BATCH_MAX)]
-
-
-class CheckCredentials(Request):
-    """What `IssueCredentials` would answer. Nothing is issued."""
-
-    wishes: Annotated[tuple[CredentialWish, ...], Field(min_length=1, max_length=BULK_BATCH_MAX)]
 
 
 class ListCredentials(List):
@@ -296,43 +260,6 @@ class CredentialWithPassword(CredentialView):
     password: str
 
 
-class CredentialOutcome(Model):
-    """Of one wish: the credential, or why there is none (a failure as it travels)."""
-
-    credential: CredentialWithPassword | None = None
-    failure: dict[str, Any] | None = None
-
-
-class CredentialsIssued(Model):
-    outcomes: tuple[CredentialOutcome, ...]
-
-
-class CredentialDraft(Model):
-    """What would be issued. Without a name or a user name, one is generated."""
-
-    name: str | None
-    device_id: str | None
-    username: str | None
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
-    expires_at: datetime | None
-
-
-class DraftOutcome(Model):
-    """Of one wish: what would be issued, or why nothing would (a failure as it travels)."""
-
-    credential: CredentialDraft | None = None
-    failure: dict[str, Any] | None = None
-
-
-class CredentialsChecked(Model):
-    outcomes: tuple[DraftOutcome, ...]
-
-
-ISSUE_CREDENTIALS = Call(
-    "command.credentials.issue-credentials", IssueCredentials, CredentialsIssued, timeout_s=15.0
-)
-CHECK_CREDENTIALS = Call("query.credentials.check-credentials", CheckCredentials, CredentialsChecked)
 ISSUE_CREDENTIAL = Call("command.credentials.issue-credential", IssueCredential, CredentialWithPassword)
 REVOKE_CREDENTIAL = Call("command.credentials.revoke-credential", RevokeCredential, Nothing)
 RENAME_CREDENTIAL = Call("command.credentials.rename-credential", RenameCredential, CredentialView)

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 
 from contracts import subjects
 from contracts.credentials import (
+    CredentialImported,
+    CredentialIssued,
+    CredentialWithPassword,
+    IssueCredential,
+)
+from contracts.credentials_bulk import (
     ISSUE_CREDENTIALS,
     CheckCredentials,
     CredentialDraft,
-    CredentialImported,
-    CredentialIssued,
     CredentialOutcome,
     CredentialsChecked,
     CredentialsIssued,
     CredentialWish,
-    CredentialWithPassword,
     DraftOutcome,
-    IssueCredential,
     IssueCredentials,
 )
 from contracts.envelope import Event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import alert_rules, credentials, integrations, links, organizations
+from contracts import alert_rules, credentials, credentials_bulk, integrations, links, organizations
 from contracts import limits as limit_calls
 from contracts.certificates import BIND_CERTIFICATE, UNBIND_CERTIFICATE
 from contracts.devices import DESCRIBE_DEVICE, FORGET_DEVICE
@@ -75,8 +75,8 @@ def serve_calls(
     rpc.serve(broker, organizations.LIST_API_KEYS, queries.api_keys, queue=NAME)
     rpc.serve(broker, organizations.GET_API_KEY, queries.api_key, queue=NAME)
     rpc.serve(broker, credentials.ISSUE_CREDENTIAL, admitting(hosted, handlers.issue_credential), queue=NAME)
-    rpc.serve(broker, credentials.ISSUE_CREDENTIALS, bulk.issue, queue=NAME)
-    rpc.serve(broker, credentials.CHECK_CREDENTIALS, bulk.check, queue=NAME)
+    rpc.serve(broker, credentials_bulk.ISSUE_CREDENTIALS, bulk.issue, queue=NAME)
+    rpc.serve(broker, credentials_bulk.CHECK_CREDENTIALS, bulk.check, queue=NAME)
     rpc.serve(broker, credentials.REVOKE_CREDENTIAL, handlers.revoke_credential, queue=NAME)
     rpc.serve(broker, credentials.RENAME_CREDENTIAL, lifecycle.rename, queue=NAME)
     rpc.serve(broker, credentials.ROTATE_CREDENTIAL, admitting(hosted, lifecycle.rotate), queue=NAME)

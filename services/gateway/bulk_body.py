@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from contracts.credentials import CredentialWish
+from contracts.credentials_bulk import CredentialWish
 from contracts.failures import Refused
 from services.gateway.bodies import invalid
 from services.gateway.problems import FieldError, Invalid

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from contracts.credentials import (
-    AuthenticateDevice,
-    CheckCredentials,
-    CredentialWish,
-    IssueCredentials,
-    ListCredentials,
-)
+from contracts.credentials import AuthenticateDevice, ListCredentials
+from contracts.credentials_bulk import CheckCredentials, CredentialWish, IssueCredentials
 from services.credentials.bulk import BulkHandlers
 from services.credentials.handlers import Registry
 from services.credentials.hashing import Hashing

@@ -6,13 +6,8 @@ import asyncio
 import time
 
 from contracts import subjects
-from contracts.credentials import (
-    ISSUE_CREDENTIALS,
-    CredentialsIssued,
-    CredentialWish,
-    CredentialWithPassword,
-    IssueCredentials,
-)
+from contracts.credentials import CredentialWithPassword
+from contracts.credentials_bulk import ISSUE_CREDENTIALS, CredentialsIssued, CredentialWish, IssueCredentials
 from contracts.organizations import OrganizationIssued
 from contracts.streams import REGISTRY
 from runtime import rpc

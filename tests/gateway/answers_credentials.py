@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contracts import certificates, connections, credentials, key_rotation, limits, organizations
+from contracts import (
+    certificates,
+    connections,
+    credentials,
+    credentials_bulk,
+    key_rotation,
+    limits,
+    organizations,
+)
 from contracts.calls import Call, Nothing, Page
 from contracts.failures import Refused
 from contracts.organizations import PLATFORM, Principal
@@ -144,8 +152,8 @@ def _rotation(_: Any) -> key_rotation.Rotation:
     )
 
 
-def _draft(request: Any, wish: credentials.CredentialWish) -> credentials.CredentialDraft:
-    return credentials.CredentialDraft(
+def _draft(request: Any, wish: credentials_bulk.CredentialWish) -> credentials_bulk.CredentialDraft:
+    return credentials_bulk.CredentialDraft(
         name=wish.name or wish.device_id,
         device_id=wish.device_id,
         username=wish.username and f"{request.organization}:{wish.username}",
@@ -176,16 +184,16 @@ CREDENTIALS: dict[Call[Any, Any], Callable[[Any], Any]] = {
     credentials.ISSUE_CREDENTIAL: lambda r: credentials.CredentialWithPassword(
         **_view(r), password=KEYS.device
     ),
-    credentials.ISSUE_CREDENTIALS: lambda r: credentials.CredentialsIssued(
+    credentials_bulk.ISSUE_CREDENTIALS: lambda r: credentials_bulk.CredentialsIssued(
         outcomes=tuple(
-            credentials.CredentialOutcome(
+            credentials_bulk.CredentialOutcome(
                 credential=credentials.CredentialWithPassword(**_view(r), password=KEYS.device)
             )
             for _ in r.wishes
         )
     ),
-    credentials.CHECK_CREDENTIALS: lambda r: credentials.CredentialsChecked(
-        outcomes=tuple(credentials.DraftOutcome(credential=_draft(r, wish)) for wish in r.wishes)
+    credentials_bulk.CHECK_CREDENTIALS: lambda r: credentials_bulk.CredentialsChecked(
+        outcomes=tuple(credentials_bulk.DraftOutcome(credential=_draft(r, wish)) for wish in r.wishes)
     ),
     credentials.REVOKE_CREDENTIAL: _revoke,
     credentials.LIST_CREDENTIALS: lambda r: Page[credentials.CredentialView](

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts import credentials
+from contracts import credentials_bulk
 from contracts.failures import Unavailable
 from tests.gateway.peers import ALPHA, Peers
 from tests.gateway.problem_assertions import assert_problem
@@ -37,7 +37,7 @@ async def test_ndjson_in_and_ndjson_out(alpha: httpx.AsyncClient, peers: Peers) 
     assert lines[0]["credential"]["password"].startswith("hmq_dev_")
     assert [line["error"]["code"] for line in lines[1:3]] == ["request.invalid", "request.malformed"]
     assert lines[-1] == {"progress": {"done": 4, "total": 4, "issued": 2, "refused": 2}}
-    asked = peers.last(credentials.IssueCredentials)
+    asked = peers.last(credentials_bulk.IssueCredentials)
     assert [wish.device_id or wish.name for wish in asked.wishes] == ["d1", "pump"]
 
 
@@ -45,7 +45,7 @@ async def test_csv_in(alpha: httpx.AsyncClient, peers: Peers) -> None:
     body = "device_id,name,publish,expires_at\r\nd1,Boiler,devices/d1/# devices/d2/#,2030-01-01T00:00:00Z\r\nd2,,,\r\n"
     lines = told(await send(alpha, body, CSV))
     assert [line.get("line") for line in lines] == [2, 3, None]
-    first, second = peers.last(credentials.IssueCredentials).wishes
+    first, second = peers.last(credentials_bulk.IssueCredentials).wishes
     assert first.publish == ("devices/d1/#", "devices/d2/#")
     assert first.expires_at is not None
     assert (second.device_id, second.name, second.publish) == ("d2", None, None)
@@ -60,7 +60,7 @@ async def test_many_lines_come_with_progress_and_the_same_commands_again(
         lines = told(await send(alpha, body, **{"Idempotency-Key": "fleet-1"}))
         done = [line["progress"]["done"] for line in lines if "progress" in line]
         assert done == [100, 200, 250]
-        asked = [each for each in peers.asked if isinstance(each, credentials.IssueCredentials)][-3:]
+        asked = [each for each in peers.asked if isinstance(each, credentials_bulk.IssueCredentials)][-3:]
         commands.append([each.command_id for each in asked])
     assert commands[0] == commands[1]
     assert len(set(commands[0])) == 3
@@ -72,10 +72,10 @@ async def test_what_breaks_off_says_so(alpha: httpx.AsyncClient, peers: Peers) -
     async def answer(request: Any) -> Any:
         if request.wishes[0].device_id != "d0":
             raise Unavailable("log.unavailable", "away")
-        outcome = credentials.CredentialOutcome(failure=Unavailable("log.unavailable").as_dict())
-        return credentials.CredentialsIssued(outcomes=(outcome,) * len(request.wishes))
+        outcome = credentials_bulk.CredentialOutcome(failure=Unavailable("log.unavailable").as_dict())
+        return credentials_bulk.CredentialsIssued(outcomes=(outcome,) * len(request.wishes))
 
-    peers.answers[credentials.ISSUE_CREDENTIALS.subject] = answer
+    peers.answers[credentials_bulk.ISSUE_CREDENTIALS.subject] = answer
     lines = told(await send(alpha, body))
     assert lines[-1]["error"]["code"] == "log.unavailable"
     assert lines[-1]["progress"]["done"] == 100
@@ -95,11 +95,11 @@ async def test_what_cannot_be_taken(
     alpha: httpx.AsyncClient, peers: Peers, body: str, media_type: str, code: str
 ) -> None:
     assert_problem(await send(alpha, body, media_type), code)
-    assert not [each for each in peers.asked if isinstance(each, credentials.IssueCredentials)]
+    assert not [each for each in peers.asked if isinstance(each, credentials_bulk.IssueCredentials)]
 
 
 async def test_a_failure_of_the_first_batch_is_the_answer(alpha: httpx.AsyncClient, peers: Peers) -> None:
-    peers.refuse(credentials.ISSUE_CREDENTIALS, Unavailable("log.unavailable", "away"))
+    peers.refuse(credentials_bulk.ISSUE_CREDENTIALS, Unavailable("log.unavailable", "away"))
     assert_problem(await send(alpha, "{}\n"), "log.unavailable")
 
 
@@ -129,7 +129,7 @@ async def test_a_dry_run_says_what_would_be_and_issues_nothing(
     *_, again, last = lines
     assert (again["line"], again["error"]["code"]) == (104, "name.taken")
     assert last == {"progress": {"done": 104, "total": 104, "valid": 102, "refused": 2}}
-    assert not [each for each in peers.asked if isinstance(each, credentials.IssueCredentials)]
+    assert not [each for each in peers.asked if isinstance(each, credentials_bulk.IssueCredentials)]
 
 
 async def test_a_dry_run_is_true_or_false(alpha: httpx.AsyncClient, peers: Peers) -> None:

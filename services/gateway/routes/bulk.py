@@ -12,7 +12,7 @@ from litestar.response import Stream
 from pydantic_core import to_json
 from uuid_utils import uuid7
 
-from contracts.credentials import (
+from contracts.credentials_bulk import (
     BULK_BATCH_MAX,
     CHECK_CREDENTIALS,
     ISSUE_CREDENTIALS,

@@ -2,11 +2,12 @@ import { Button, Menu, Tabs } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Ban, CalendarClock, Ellipsis, PencilLine, RefreshCw } from "lucide-react";
+import { Ban, CalendarClock, PencilLine, RefreshCw } from "lucide-react";
 import { useEffect, useState } from "react";
 import type { CredentialIssued, CredentialView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered } from "@/ui/Feedback";
+import { More } from "@/ui/More";
 import { Card, Page } from "@/ui/Page";
 import { Connections } from "./Connections";
 import { CredentialState } from "./CredentialState";
@@ -113,24 +114,17 @@ function Actions({ credential, renewed }: ActionsProps) {
       <Button variant="default" leftSection={<RefreshCw size={15} />} onClick={rotate.open}>
         Rotate password
       </Button>
-      <Menu position="bottom-end" width={180}>
-        <Menu.Target>
-          <Button variant="default" aria-label="More actions" px="xs">
-            <Ellipsis size={18} />
-          </Button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item leftSection={<PencilLine size={15} />} onClick={rename.open}>
-            Rename
-          </Menu.Item>
-          <Menu.Item leftSection={<CalendarClock size={15} />} onClick={expire.open}>
-            Change expiry
-          </Menu.Item>
-          <Menu.Item leftSection={<Ban size={15} />} color="var(--bad)" onClick={revoke.open}>
-            Revoke
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <More>
+        <Menu.Item leftSection={<PencilLine size={15} />} onClick={rename.open}>
+          Rename
+        </Menu.Item>
+        <Menu.Item leftSection={<CalendarClock size={15} />} onClick={expire.open}>
+          Change expiry
+        </Menu.Item>
+        <Menu.Item leftSection={<Ban size={15} />} color="var(--bad)" onClick={revoke.open}>
+          Revoke
+        </Menu.Item>
+      </More>
       <Rotate credential={credential} opened={rotating} onClose={rotate.close} renewed={renewed} />
       <Revoke credential={credential} opened={revoking} onClose={revoke.close} />
       <Expiry credential={credential} opened={expiring} onClose={expire.close} />

@@ -1,9 +1,10 @@
 import { Button, Menu } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { Ellipsis, Eye, EyeOff, PencilLine, Trash2 } from "lucide-react";
+import { Eye, EyeOff, PencilLine, Trash2 } from "lucide-react";
 import { api, ok } from "@/api/client";
 import type { DeviceDetail } from "@/api/schema";
+import { More } from "@/ui/More";
 import { done } from "@/ui/toasts";
 import { Describe } from "./Describe";
 import { Forget } from "./Forget";
@@ -35,24 +36,17 @@ export function Actions({ device }: { device: DeviceDetail }) {
       <Button variant="default" leftSection={<PencilLine size={15} />} onClick={describe.open}>
         Describe
       </Button>
-      <Menu position="bottom-end" width={190}>
-        <Menu.Target>
-          <Button variant="default" aria-label="More actions" px="xs">
-            <Ellipsis size={18} />
-          </Button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item
-            leftSection={device.hidden ? <Eye size={15} /> : <EyeOff size={15} />}
-            onClick={() => hide(!device.hidden)}
-          >
-            {device.hidden ? "Show in the list" : "Hide from the list"}
-          </Menu.Item>
-          <Menu.Item leftSection={<Trash2 size={15} />} color="var(--bad)" onClick={forget.open}>
-            Forget
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <More>
+        <Menu.Item
+          leftSection={device.hidden ? <Eye size={15} /> : <EyeOff size={15} />}
+          onClick={() => hide(!device.hidden)}
+        >
+          {device.hidden ? "Show in the list" : "Hide from the list"}
+        </Menu.Item>
+        <Menu.Item leftSection={<Trash2 size={15} />} color="var(--bad)" onClick={forget.open}>
+          Forget
+        </Menu.Item>
+      </More>
       <Describe device={device} opened={describing} onClose={describe.close} />
       <Forget device={device} opened={forgetting} onClose={forget.close} />
     </>

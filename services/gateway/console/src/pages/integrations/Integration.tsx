@@ -2,12 +2,13 @@ import { Button, Menu, Tabs, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Ellipsis, Pause, Play, Trash2 } from "lucide-react";
+import { Pause, Play, Trash2 } from "lucide-react";
 import { api, ok } from "@/api/client";
 import type { IntegrationView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { ConfirmByName } from "@/ui/ConfirmByName";
 import { Answered } from "@/ui/Feedback";
+import { More } from "@/ui/More";
 import { Card, Page } from "@/ui/Page";
 import { Status } from "@/ui/Status";
 import { done } from "@/ui/toasts";
@@ -129,18 +130,11 @@ function Actions({ integration }: { integration: IntegrationView }) {
       >
         {paused ? "Resume" : "Pause"}
       </Button>
-      <Menu position="bottom-end" width={180}>
-        <Menu.Target>
-          <Button variant="default" aria-label="More actions" px="xs">
-            <Ellipsis size={18} />
-          </Button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item leftSection={<Trash2 size={15} />} color="var(--bad)" onClick={open}>
-            Delete
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <More>
+        <Menu.Item leftSection={<Trash2 size={15} />} color="var(--bad)" onClick={open}>
+          Delete
+        </Menu.Item>
+      </More>
       <ConfirmByName
         opened={deleting}
         onClose={close}
