@@ -35,6 +35,7 @@ _OWN = {
     "credential.limits-changed": "A credential's limits were set",
     "credential.certificate-bound": "A client certificate belongs to a credential",
     "credential.certificate-unbound": "A client certificate belongs to it no longer",
+    "credential.expiry-changed": "A credential ends at another time",
     "credential.expired": "A credential's time is over",
     "credential.revoked": "A credential was revoked",
     "secrets.rotated": "The key that wraps stored secrets was replaced",

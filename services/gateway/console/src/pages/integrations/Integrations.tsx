@@ -21,14 +21,15 @@ const AT_ONCE = 25;
 
 /** Where messages come from: the hosted broker, and brokers of the organization's own. */
 export function Integrations() {
-  const manages = useSession().can("manage_integrations");
+  const { can } = useSession();
+  const manages = can("manage_integrations");
   const query = useQuery(integrationsQuery);
   const { show = "all" } = useSearch({ from: "/signed/integrations" });
   const navigate = useNavigate({ from: "/integrations" });
   const found = query.data?.filter((each) => show === "all" || each.broker_type === show) ?? [];
   const [most, setMost] = useState(AT_ONCE);
   const rows = found.slice(0, most);
-  const hosted = useQuery({ ...hostedRateQuery, enabled: show !== "external" });
+  const hosted = useQuery({ ...hostedRateQuery, enabled: show !== "external" && can("read") });
   const create = manages && (
     <PageButton to="/integrations/new" leftSection={<Plus size={16} />}>
       Connect a broker

@@ -142,7 +142,7 @@ function Acts({ webhook, onSecret }: ActsProps) {
     onSuccess: () => {
       done("Webhook deleted");
       void after();
-      void navigate({ to: "/webhooks" });
+      void navigate({ to: "/webhooks", ignoreBlocker: true }); // a secret of what is gone need not be saved
     },
   });
   const paused = Boolean(webhook.paused);
