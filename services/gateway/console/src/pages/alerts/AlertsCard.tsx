@@ -16,6 +16,7 @@ import { SettlingInput } from "@/ui/SettlingInput";
 import { Status } from "@/ui/Status";
 import { Time } from "@/ui/Time";
 import { done, failed } from "@/ui/toasts";
+import { useIntegrationNames, useIntegrationWords } from "../integrations/queries";
 import type { AlertsSearch } from "./Alerts";
 import { type Severity, STATES, TONES } from "./words";
 
@@ -115,7 +116,7 @@ const COLUMNS: Column<AlertRow>[] = [
         <PageLink to="/alerts/$id" params={{ id: row.id }} fw={550} className="break">
           {row.rule_name}
         </PageLink>
-        <div className={css.under}>{row.summary}</div>
+        <Summary words={row.summary} />
       </>
     ),
   },
@@ -136,7 +137,12 @@ const COLUMNS: Column<AlertRow>[] = [
   { head: "Since", tight: true, cell: (row) => <Time at={row.since} as="ago" /> },
 ];
 
+function Summary({ words }: { words: string }) {
+  return <div className={css.under}>{useIntegrationWords()(words)}</div>;
+}
+
 export function About({ row }: { row: Pick<AlertRow, "device_id" | "integration_id"> }) {
+  const named = useIntegrationNames();
   if (row.device_id) {
     return (
       <PageLink to="/devices/$id" params={{ id: row.device_id }} className="break">
@@ -147,7 +153,7 @@ export function About({ row }: { row: Pick<AlertRow, "device_id" | "integration_
   if (row.integration_id) {
     return (
       <PageLink to="/integrations/$id" params={{ id: row.integration_id }} className="break">
-        {row.integration_id}
+        {named(row.integration_id)}
       </PageLink>
     );
   }

@@ -47,7 +47,7 @@ export function LettersTable({ rows, chosen, onChoose, onOpen }: LettersProps) {
           <Table.Th className={css.wide}>State</Table.Th>
           <Table.Th>Reason</Table.Th>
           <Table.Th className={css.wide}>Payload</Table.Th>
-          <Table.Th>Came</Table.Th>
+          <Table.Th className={css.wide}>Came</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -78,7 +78,7 @@ export function LettersTable({ rows, chosen, onChoose, onOpen }: LettersProps) {
             <Table.Td className={css.wide}>
               <span className="mono break">{row.preview}</span>
             </Table.Td>
-            <Table.Td className={css.tight}>
+            <Table.Td className={`${css.tight} ${css.wide}`}>
               <Time at={row.received_at} as="ago" />
             </Table.Td>
           </Table.Tr>

@@ -1,5 +1,6 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { all, api, ok } from "@/api/client";
+import { useSession } from "@/api/session";
 
 export const integrationsQuery = queryOptions({
   queryKey: ["integrations", "all"],
@@ -63,7 +64,14 @@ export const hostedRateQuery = queryOptions({
 
 /** How people call an integration, by its id; the id itself of one that was deleted, and until the names are known. */
 export function useIntegrationNames(): (id: string) => string {
-  const { data } = useQuery({ ...integrationsQuery, refetchInterval: false, staleTime: 60_000 });
+  const enabled = useSession().can("read", "manage_integrations");
+  const { data } = useQuery({ ...integrationsQuery, enabled, refetchInterval: false, staleTime: 60_000 });
   const names = new Map(data?.map((each) => [each.id, each.name]));
   return (id) => names.get(id) ?? (id === "http" ? "HTTP" : id);
+}
+
+/** The platform's words with the names of integrations in place of their ids. */
+export function useIntegrationWords(): (words: string) => string {
+  const named = useIntegrationNames();
+  return (words) => words.replace(/\bint_[a-z0-9]+\b/g, named);
 }

@@ -6,6 +6,7 @@ import { useHistory } from "@/api/history";
 import { useSession } from "@/api/session";
 import { count, short } from "@/ui/format";
 import { Sparkline } from "@/ui/Sparkline";
+import { useIntegrationWords } from "../integrations/queries";
 import css from "./Overview.module.css";
 
 const EVERY_MS = 3000;
@@ -117,7 +118,8 @@ function useAlerts() {
   const open = query.data?.items;
   const history = useHistory(`${organization} alerts`, open?.length, query.dataUpdatedAt);
   const worst = open?.find((each) => each.severity === "critical") ?? open?.[0];
-  return { figure: open ? count(open.length) : "–", worst: worst?.summary, history };
+  const words = useIntegrationWords();
+  return { figure: open ? count(open.length) : "–", worst: worst && words(worst.summary), history };
 }
 
 interface TileProps {
