@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker), RabbitMQ (a broker
-# that asks over HTTP), Chromium (pages), Prometheus, curl and libfaketime. Without root it only says what is missing: those tests are skipped.
+# Installs the Debian packages that tests need and that are missing: Mosquitto (an external broker) and its clients,
+# RabbitMQ (a broker that asks over HTTP), Chromium (pages), Prometheus, curl, libfaketime, a C++ compiler. Without root
+# it only says what is missing: those tests are skipped.
 set -euo pipefail
 
 missing=()
@@ -10,6 +11,8 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v promtool >/dev/null || missing+=(prometheus) # metrics, rules and dashboards
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime) # clocks that are off
 command -v curl >/dev/null || missing+=(curl) # README's tour
+command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients) # what the console gives to copy is run as it stands
+command -v g++ >/dev/null || missing+=(g++) # and compiled, for boards
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
