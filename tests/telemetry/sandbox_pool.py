@@ -39,8 +39,9 @@ async def running(
 
 
 def workers() -> list[psutil.Process]:
+    """Those of the test's own pools; the telemetry service of a stack that test files share may have some, too."""
     found = []
-    for child in psutil.Process().children(recursive=True):
+    for child in psutil.Process().children():
         try:
             if (
                 "services.telemetry.sandbox.worker" in child.cmdline()
