@@ -100,6 +100,7 @@ RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("POST", "/v1/alerts/{id}/resolve"): ("manage_alerts",),
     ("GET", "/v1/activity/export"): ("read",),
     ("GET", "/v1/stats"): ("read",),
+    ("GET", "/v1/presence"): ("read",),
     ("POST", "/v1/redecode"): ("manage_integrations",),
     ("GET", "/v1/redecode"): ("read",),
     ("GET", "/v1/redecode/{id}"): ("read",),

@@ -28,6 +28,7 @@ from services.telemetry.messages import MessagesProjection
 from services.telemetry.observing import Observing
 from services.telemetry.partitions import Partitions, housekeep
 from services.telemetry.parts import NAME, Parts
+from services.telemetry.presence_runs import count_presence
 from services.telemetry.rebuild import Rebuilder
 from services.telemetry.reconcile import reconcile, reconcile_once
 from services.telemetry.redecode import Redecoder
@@ -101,6 +102,7 @@ def keep(parts: Parts, followed: Followed) -> None:
     task(forget_states(pool, settings.messages_days, every_s), "old states")
     task(forget_old(pool, COMMANDS_READ, settings.commands_days, every_s), "old commands")
     task(forget_old(pool, ALERTS_READ, settings.alerts_days, every_s), "old alerts")
+    task(count_presence(pool, settings.stats_minutes_days), "counting presence")
     if parts.counts_connections:
         task(reconcile(parts.bus, pool, settings.reconcile_s), "reconcile")
 

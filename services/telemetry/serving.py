@@ -11,6 +11,7 @@ from contracts.decoder_previews import CHECK_DECODER, PREVIEW_DECODER
 from contracts.device_commands import GET_DEVICE_COMMAND, LIST_DEVICE_COMMANDS
 from contracts.devices import GET_ERASURE, LIST_ERASURES
 from contracts.exports import EXPORT_ACTIVITY, EXPORT_READINGS
+from contracts.presence import GET_PRESENCE
 from contracts.redecode import OrderRetry, RedecodeOrder
 from contracts.retention import GET_RETENTION, GET_STORAGE, GetRetention, RetentionView
 from contracts.stats import GET_STATS
@@ -62,6 +63,7 @@ def serve_queries(parts: Parts, answers: Queries) -> None:
     rpc.serve(broker, queries.LIST_MESSAGES, answers.list_messages, queue=NAME)
     rpc.serve(broker, queries.LIST_METRICS, answers.list_metrics, queue=NAME)
     rpc.serve(broker, queries.LIST_DEVICES, answers.list_devices, queue=NAME)
+    rpc.serve(broker, GET_PRESENCE, answers.get_presence, queue=NAME)
     rpc.serve(broker, queries.GET_DEVICE, answers.get_device, queue=NAME)
     rpc.serve(broker, queries.LIST_ACTIVITY, answers.list_activity, queue=NAME)
     rpc.serve(broker, queries.GET_ACTIVITY, answers.get_activity, queue=NAME)

@@ -53,7 +53,7 @@ class Settings(ServiceSettings):
     alerts_days: int = 400
     """As the ALERTS stream; what is open stays."""
     stats_minutes_days: int = 14
-    """Of statistics: two weeks to look at closely; then hours say enough."""
+    """Of statistics, and of how many devices were online: two weeks to look at closely; then hours say enough."""
     stats_hours_days: int = 90
     """As activity: a row an hour of each device and credential that was heard of in it."""
     commands_days: int = 30

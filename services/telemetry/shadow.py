@@ -46,6 +46,7 @@ KEPT = (
     "decoder_counters",
     "device_words",  # of devices, which stay
     "device_tags",
+    "presence_runs",  # counted at its time: no log says it again
     "device_sources",  # learnt, by a rebuild the same again
     "metric_uses",  # so, too
     "partition_floors",

@@ -159,3 +159,37 @@ def test_who_may_only_read_changes_nothing_that_is_kept(visit: Visit, tenant: Te
         expect(reader.page.get_by_text("scope admin can change them")).to_be_visible()
         expect(reader.page.get_by_role("button", name="Change")).to_have_count(0)
         expect(reader.page.get_by_role("button", name="Forget a device")).to_have_count(0)
+
+
+def test_an_export_that_is_refused_says_why_on_the_page(member: Visitor, tenant: Tenant) -> None:
+    page = member.page
+    address = "/activity?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z"
+    member.open(address, "Activity")
+    page.get_by_role("link", name="CSV").click()
+    told = page.get_by_role("status").filter(has_text="request.invalid")
+    expect(told).to_contain_text("it must lie before `to`")
+    expect(told).to_contain_text("Mend what is named")
+    member.see("Activity")
+    key = next(each for each in tenant.all("/api-keys"))
+    assert tenant.http.delete(f"/v1/api-keys/{key['id']}").status_code in (200, 204)
+    page.get_by_role("link", name="CSV").click()
+    member.see("Sign in")
+
+
+def test_a_refusal_that_a_browser_visits_is_a_problem_document(member: Visitor) -> None:
+    answer = member.page.goto(f"{member.gateway}/v1/activity/export?format=xml")
+    assert answer is not None
+    assert (answer.status, answer.header_value("content-type")) == (422, "application/problem+json")
+    assert answer.json()["code"] == "request.invalid"
+
+
+def test_the_overview_shows_the_last_hour_in_a_new_tab(member: Visitor, tenant: Tenant) -> None:
+    """Counted by the server: nothing of it is this page's own memory."""
+    for status, device in (("online", "d1"), ("online", "d2"), ("offline", "d3")):
+        body = {"topic": f"devices/{device}/status", "payload": {"status": status}}
+        tenant.post("/ingest", body, expect=202)
+    eventually_now(lambda: tenant.get("/presence")["now"]["online"] == 2)
+    member.open("/", "Overview")
+    tile = member.page.get_by_role("link", name="Devices online")
+    expect(tile).to_contain_text("2 of 3")
+    expect(member.page.get_by_role("link", name="Open alerts")).to_contain_text("last hour")

@@ -30,11 +30,12 @@ def test_the_commands_of_the_page_count_what_was_sent(stack: Stack) -> None:
             ["bash", "-c", command], env=env, capture_output=True, text=True, timeout=30, check=True
         )
         found: Any = json.loads(done.stdout)
-        return {item["id"]: item["totals"] for item in found["items"]}
+        return found["now"] if "now" in found else {item["id"]: item["totals"] for item in found["items"]}
 
-    hours, minutes, days, credentials = COMMANDS
+    hours, minutes, days, credentials, presence = COMMANDS
     eventually_now(lambda: run(hours)[None]["messages"] == 3)
     assert run(hours)[None]["dead_letters"] == 1
     assert run(minutes)["http"]["messages"] == 3
     assert run(days)["d1"] == {"readings": 3}
     assert run(credentials) == {}
+    assert run(presence) == {"devices": 1, "online": 0, "offline": 0, "unknown": 1, "hidden": 0}

@@ -14,6 +14,7 @@ from contracts import (
     device_commands,
     devices,
     integrations,
+    presence,
     rebuild,
     redecode,
     retention,
@@ -180,6 +181,15 @@ TELEMETRY: dict[Call[Any, Any], Callable[[Any], Any]] = {
     telemetry.LIST_METRICS: empty(Page[telemetry.MetricRow]),
     telemetry.LIST_DEVICES: empty(Page[telemetry.DeviceRow]),
     telemetry.GET_DEVICE: _device,
+    presence.GET_PRESENCE: lambda r: presence.PresencePage(
+        at=NOW,
+        now=presence.PresenceCounts(devices=3, online=1, offline=1, unknown=1, hidden=0),
+        start=NOW,
+        end=NOW,
+        interval=r.interval,
+        timestamps=[NOW],
+        online=[1],
+    ),
     devices.LIST_ERASURES: empty(Page[devices.Erasure]),
     devices.GET_ERASURE: _erasure,
     connections.GET_CONNECTION_STATISTICS: lambda _: connections.ConnectionStatistics(

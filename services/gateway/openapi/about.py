@@ -33,6 +33,7 @@ TAGS = {
     "decoders": "How messages are read.",
     "ingest": "Messages by HTTP.",
     "devices": "Who has been heard, and what people call them.",
+    "presence": "How many devices are online.",
     "erasures": "What forgotten devices leave behind, as it goes.",
     "telemetry": "What was measured.",
     "metrics": "What is measured, and in which units.",

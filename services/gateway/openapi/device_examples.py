@@ -37,6 +37,20 @@ DEVICE_EXAMPLES: dict[str, Any] = {
         "dead_letters": 0,
         "commands": 0,
     },
+    "PresencePage": {
+        "at": "2026-11-21T18:05:12.345Z",
+        "now": {"devices": 1204, "online": 1180, "offline": 21, "unknown": 3, "hidden": 8},
+        "start": "2026-11-21T18:02:00Z",
+        "end": "2026-11-21T18:05:12.345Z",
+        "interval": "1m",
+        "timestamps": [
+            "2026-11-21T18:02:00Z",
+            "2026-11-21T18:03:00Z",
+            "2026-11-21T18:04:00Z",
+            "2026-11-21T18:05:00Z",
+        ],
+        "online": [1182, None, 1179, 1180],
+    },
     "DeviceRow": _DEVICE,
     "DeviceDetail": {
         **_DEVICE,

@@ -16,6 +16,7 @@ from contracts.dead_letter_calls import (
     ListDeadLetters,
 )
 from contracts.device_commands import DeviceCommandView, GetDeviceCommand, ListDeviceCommands
+from contracts.presence import GetPresence, PresencePage
 from contracts.series import GetSeries, LatestRow, ListLatest, SeriesPage
 from contracts.telemetry import (
     ActivityRow,
@@ -45,6 +46,7 @@ from services.telemetry.queries import (
     latest,
     messages,
     metrics,
+    presence,
     series,
     telemetry,
 )
@@ -83,6 +85,9 @@ class Queries:
 
     async def list_metrics(self, query: ListMetrics) -> Page[MetricRow]:
         return await metrics.list_metrics(self.store, query, self._described)
+
+    async def get_presence(self, query: GetPresence) -> PresencePage:
+        return await presence.get_presence(self.store, query, datetime.now(UTC))
 
     async def get_device(self, query: GetDevice) -> DeviceDetail:
         return await devices.get_device(self.store, query, self._described)

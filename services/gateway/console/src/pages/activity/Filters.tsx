@@ -5,6 +5,7 @@ import { fileAddress } from "@/api/client";
 import css from "@/ui/List.module.css";
 import { SettlingInput } from "@/ui/SettlingInput";
 import { Time } from "@/ui/Time";
+import { useFile } from "@/ui/useFile";
 import type { ActivitySearch, Asked } from "./Activity";
 
 const HOUR_MS = 3_600_000;
@@ -40,6 +41,7 @@ interface FiltersProps {
 }
 
 export function Filters({ search, asked, set }: FiltersProps) {
+  const file = useFile(fileAddress("/v1/activity/export", { format: "csv", ...asked, kind: search.kind }));
   const chosen = SINCE.find(({ value }) => search.from && near(search.from, Number(value)));
   return (
     <>
@@ -96,10 +98,10 @@ export function Filters({ search, asked, set }: FiltersProps) {
         <div className={css.end}>
           <Button
             component="a"
-            href={fileAddress("/v1/activity/export", { format: "csv", ...asked, kind: search.kind })}
+            {...file}
             variant="default"
+            loading={file["aria-busy"]}
             leftSection={<Download size={15} />}
-            download
           >
             CSV
           </Button>

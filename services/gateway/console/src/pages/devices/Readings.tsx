@@ -10,6 +10,7 @@ import { Answered, Empty } from "@/ui/Feedback";
 import { Card } from "@/ui/Page";
 import { Figures } from "@/ui/Plot";
 import { Time } from "@/ui/Time";
+import { useFile } from "@/ui/useFile";
 import { Chart, type Drawn } from "./Chart";
 import css from "./Device.module.css";
 import { seriesQuery } from "./queries";
@@ -32,6 +33,14 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
   const drawn = useMemo(() => numbers(query.data?.items ?? [], latest), [query.data, latest]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: up to now, as of each answer
   const { from, to } = useMemo(() => timesOf(range), [query.dataUpdatedAt, range.last, range.from, range.to]);
+  const file = useFile(
+    fileAddress("/v1/telemetry/export", {
+      format: "csv",
+      device_id: id,
+      from: from.toISOString(),
+      to: to.toISOString(),
+    }),
+  );
   const show = (change: { range?: string; from?: string; to?: string; as?: string }) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   const zoom = (start: Date, end: Date) =>
@@ -106,17 +115,7 @@ export function Readings({ id, latest }: { id: string; latest: Latest }) {
           <p className={css.hint}>
             {asTable ? "Averages" : "Drag over a chart to look closer. Lines are averages"} of{" "}
             {query.data?.interval} each{drawn.length > CHARTS_MAX && `, of the first ${CHARTS_MAX} metrics`}.{" "}
-            <Anchor
-              size="sm"
-              underline="always"
-              href={fileAddress("/v1/telemetry/export", {
-                format: "csv",
-                device_id: id,
-                from: from.toISOString(),
-                to: to.toISOString(),
-              })}
-              download
-            >
+            <Anchor size="sm" underline="always" {...file}>
               Every single reading as CSV
             </Anchor>
           </p>

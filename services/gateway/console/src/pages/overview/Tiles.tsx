@@ -1,15 +1,20 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
-import { api, ok } from "@/api/client";
-import { useHistory } from "@/api/history";
-import { useSession } from "@/api/session";
 import { count, short } from "@/ui/format";
 import { Sparkline } from "@/ui/Sparkline";
 import { useIntegrationWords } from "../integrations/queries";
 import css from "./Overview.module.css";
-
-const EVERY_MS = 3000;
+import { alertsOpen, linksUp, MINUTES, type Past } from "./past";
+import {
+  ALERTS_MOST,
+  brokerStatusQuery,
+  brokersQuery,
+  hourQuery,
+  lateAlertsQuery,
+  linkStepsQuery,
+  openAlertsQuery,
+  presenceQuery,
+} from "./queries";
 
 /** Numbers that move, each a link to what is behind it. */
 export function Tiles() {
@@ -19,63 +24,88 @@ export function Tiles() {
   const alerts = useAlerts();
   return (
     <div className={css.tiles}>
-      <Tile to="/live" label="Messages" figure={hour.rate === null ? "–" : short(hour.rate)} unit="a second">
-        <Sparkline values={hour.messages} />
-      </Tile>
+      <Tile
+        to="/live"
+        label="Messages"
+        figure={hour.rate === null ? "–" : short(hour.rate)}
+        unit="a second"
+        past={hour.messages}
+      />
       <Tile
         to="/devices"
         search={{ online: "true" }}
         label="Devices online"
         figure={online.figure}
-        unit="now"
-      >
-        <Sparkline values={online.history} />
-      </Tile>
+        unit={online.unit}
+        past={online.past}
+        span={online.span}
+      />
       <Tile
         to="/activity"
         search={{ status: "failed" }}
         label="Errors"
         figure={hour.total === null ? "–" : short(hour.total)}
         unit="in the last hour"
-      >
-        <Sparkline values={hour.errors} tone={hour.total ? "bad" : "normal"} />
-      </Tile>
+        past={hour.errors}
+        bad={Boolean(hour.total)}
+      />
       <Tile
         to="/integrations"
         label="Brokers"
         figure={links.figure}
         unit={links.unit}
         trouble={links.trouble}
-      >
-        <Sparkline values={links.history} tone={links.trouble ? "bad" : "normal"} />
-      </Tile>
-      <Tile to="/alerts" label="Open alerts" figure={alerts.figure} unit="now" trouble={alerts.worst}>
-        <Sparkline values={alerts.history} tone={alerts.worst ? "bad" : "normal"} />
-      </Tile>
+        past={links.past}
+        span={links.span}
+        bad={Boolean(links.trouble)}
+      />
+      <Tile
+        to="/alerts"
+        label="Open alerts"
+        figure={alerts.figure}
+        unit="now"
+        trouble={alerts.worst}
+        past={alerts.past}
+        span={alerts.span}
+        bad={Boolean(alerts.worst)}
+      />
     </div>
   );
 }
 
-const MINUTES = 60;
+interface TileProps {
+  to: string;
+  search?: Record<string, string>;
+  label: string;
+  figure: string;
+  unit: string;
+  /** What is wrong, in a few words. */
+  trouble?: string;
+  past: Past;
+  /** Where the chart is not of the whole last hour: of what. */
+  span?: string;
+  bad?: boolean;
+}
+
+function Tile({ to, search, label, figure, unit, trouble, past, span = "last hour", bad }: TileProps) {
+  return (
+    <Link to={to} search={search ?? {}} className={css.tile}>
+      <span className={css.label}>{label}</span>
+      <span className={css.figure}>
+        {figure} <span className={css.unit}>{unit}</span>
+      </span>
+      <div className={css.chart}>
+        <Sparkline values={past} tone={bad ? "bad" : "normal"} />
+      </div>
+      <span className={css.span}>{span}</span>
+      {trouble && <span className={css.trouble}>{trouble}</span>}
+    </Link>
+  );
+}
 
 /** The last hour by the minute; the rate is of the last whole minute, or of what has come of this one. */
 function useHour() {
-  const query = useQuery({
-    queryKey: ["stats", "hour"],
-    queryFn: () =>
-      ok(
-        api.GET("/v1/stats", {
-          params: {
-            query: {
-              interval: "1m",
-              counter: ["messages", "errors", "refusals", "dead_letters"],
-              from: new Date(Date.now() - MINUTES * 60_000).toISOString(),
-            },
-          },
-        }),
-      ),
-    refetchInterval: EVERY_MS,
-  });
+  const query = useQuery(hourQuery);
   const values = query.data?.items[0]?.values;
   const of = (name: string): number[] => (values?.[name] as number[] | undefined) ?? [];
   const messages = of("messages");
@@ -92,87 +122,64 @@ function useHour() {
   };
 }
 
-const SEEN_MOST = 1000;
-
+/** Counted by the server: now exactly, before by the minute. */
 function useOnline() {
-  const { organization } = useSession();
-  const query = useQuery({
-    queryKey: ["devices", "online"],
-    queryFn: () => ok(api.GET("/v1/devices", { params: { query: { online: "true", limit: SEEN_MOST } } })),
-    // A long list is asked for less often
-    refetchInterval: ({ state }) => EVERY_MS * ((state.data?.items.length ?? 0) > 100 ? 10 : 2),
-  });
-  const found = query.data?.items.length;
-  const history = useHistory(`${organization} online`, found, query.dataUpdatedAt);
-  const more = query.data?.next_cursor ? "+" : "";
-  return { figure: found === undefined ? "–" : `${count(found)}${more}`, history };
+  const { data } = useQuery(presenceQuery);
+  if (!data) return { figure: "–", unit: "now", past: [] };
+  const past = data.online.slice(-MINUTES);
+  const known = past.findIndex((n) => n !== null);
+  const since = data.timestamps.slice(-MINUTES)[known];
+  return {
+    figure: count(data.now.online),
+    unit: data.now.devices ? `of ${count(data.now.devices)}` : "now",
+    past,
+    span: known > 0 && since ? `counted since ${TIME.format(new Date(since))}` : undefined,
+  };
 }
+
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
 function useAlerts() {
-  const { organization } = useSession();
-  const query = useQuery({
-    queryKey: ["alerts", "open"],
-    queryFn: () => ok(api.GET("/v1/alerts", { params: { query: { state: "open", limit: 1000 } } })),
-    refetchInterval: EVERY_MS * 2,
-  });
-  const open = query.data?.items;
-  const history = useHistory(`${organization} alerts`, open?.length, query.dataUpdatedAt);
-  const worst = open?.find((each) => each.severity === "critical") ?? open?.[0];
   const words = useIntegrationWords();
-  return { figure: open ? count(open.length) : "–", worst: worst && words(worst.summary), history };
+  const open = useQuery(openAlertsQuery).data?.items;
+  const late = useQuery(lateAlertsQuery).data;
+  const worst = open?.find((each) => each.severity === "critical") ?? open?.[0];
+  const known = open &&
+    late && [...new Map([...late.items, ...open].map((each) => [each.id, each])).values()];
+  return {
+    figure: open ? count(open.length) : "–",
+    worst: worst && words(worst.summary),
+    past: known ? alertsOpen(known, Date.now()) : [],
+    span: late?.next_cursor ? `last hour, of the newest ${count(ALERTS_MOST)}` : undefined,
+  };
 }
 
-interface TileProps {
-  to: string;
-  search?: Record<string, string>;
-  label: string;
-  figure: string;
-  unit: string;
-  /** What is wrong, in a few words. */
-  trouble?: string;
-  children: ReactNode;
-}
-
-function Tile({ to, search, label, figure, unit, trouble, children }: TileProps) {
-  return (
-    <Link to={to} search={search ?? {}} className={css.tile}>
-      <span className={css.label}>{label}</span>
-      <span className={css.figure}>
-        {figure} <span className={css.unit}>{unit}</span>
-      </span>
-      <div className={css.chart}>{children}</div>
-      {trouble && <span className={css.trouble}>{trouble}</span>}
-    </Link>
-  );
-}
+const BROKERS_MOST = 50;
 
 /** External brokers: how many are connected, and which one is in trouble. */
 function useLinks() {
-  const { organization } = useSession();
-  const integrations = useQuery({
-    queryKey: ["integrations"],
-    queryFn: () => ok(api.GET("/v1/integrations", { params: { query: { limit: 1000 } } })),
-    refetchInterval: EVERY_MS * 5,
-  });
-  const external = integrations.data?.items.filter((each) => each.broker_type === "external") ?? [];
+  const integrations = useQuery(brokersQuery).data;
+  const external = integrations?.items.filter((each) => each.broker_type === "external") ?? [];
   const statuses = useQueries({
-    queries: external.slice(0, 50).map((each) => ({
-      queryKey: ["integrations", each.id, "status"],
-      queryFn: () => ok(api.GET("/v1/integrations/{id}/status", { params: { path: { id: each.id } } })),
-      refetchInterval: EVERY_MS,
-    })),
+    queries: external.slice(0, BROKERS_MOST).map((each) => brokerStatusQuery(each.id)),
   });
+  const steps = useQuery({ ...linkStepsQuery, enabled: external.length > 0 }).data;
+  if (!integrations) return { figure: "–", unit: "", past: [] };
   const known = statuses.flatMap((each) => (each.data ? [each.data] : []));
-  const up = known.filter((each) => each.state === "up").length;
+  const up = new Set(known.filter((each) => each.state === "up").map((each) => each.integration_id));
   const bad = known.find((each) => each.state === "refused" || each.state === "degraded");
   const name = external.find((each) => each.id === bad?.integration_id)?.name;
-  const answeredAt = Math.max(integrations.dataUpdatedAt, ...statuses.map((each) => each.dataUpdatedAt));
-  const history = useHistory(`${organization} links`, integrations.data && up, answeredAt);
-  if (!integrations.data) return { figure: "–", unit: "", history };
+  const brokers = external.map((each) => ({ ...each, up: up.has(each.id) }));
+  const oldest = steps?.next_cursor ? steps.items.at(-1)?.time : undefined;
+  const past =
+    steps || !external.length
+      ? linksUp(brokers, steps?.items ?? [], oldest ? Date.parse(oldest) : 0, Date.now())
+      : [];
   return {
-    figure: String(up),
+    figure: String(up.size),
     unit: external.length ? `of ${external.length} connected` : "of your own",
     trouble: bad && `${name}: ${bad.detail || bad.reason || bad.state}`,
-    history,
+    past,
+    span: oldest ? `since ${TIME.format(new Date(oldest))}` : undefined,
   };
 }
