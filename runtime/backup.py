@@ -1,8 +1,9 @@
 """Backups of the logs: each stream as the server itself snapshots it, while everything runs.
 
 `python -m runtime.backup save <folder> [stream…]` writes `<stream>.json` (its configuration and state) and
-`<stream>.snapshot`; `restore` makes the streams of a folder that the server does not have, and leaves those that
-it has. All of `contracts.streams` where none is named.
+`<stream>.snapshot`, of all of `contracts.streams` where none is named; with `--keep N` into a folder of that moment
+inside, of which the newest N that are whole stay. `restore` makes the streams of a folder (of its newest moment, where
+it has several) that the server does not have, and leaves those that it has.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
+import shutil
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +34,37 @@ _log = log(part="backup")
 CHUNK_BYTES = 128 * 1024
 SILENCE_S = 30.0  # between two chunks: a server that reads gigabytes pauses for seconds
 END_OF_DATA = "204"
+_MOMENT = re.compile(r"\d{8}T\d{6}Z")
+_UNFINISHED = ".part"
+
+
+def moments(folder: Path) -> list[Path]:
+    """The whole backups in a folder of several, the oldest first."""
+    return sorted(each for each in folder.iterdir() if each.is_dir() and _MOMENT.fullmatch(each.name))
+
+
+def begin(folder: Path, now: datetime) -> Path:
+    """A new folder for one moment, whole only when `finish` has named it so; what an earlier run left is gone."""
+    for left in folder.glob(f"*{_UNFINISHED}"):
+        if left.is_dir():
+            shutil.rmtree(left)
+    begun = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}{_UNFINISHED}"
+    begun.mkdir(mode=0o700)
+    return begun
+
+
+def finish(begun: Path, keep: int) -> Path:
+    """The same under its name, and no more than `keep` in all."""
+    done = begun.rename(begun.with_suffix(""))
+    for old in moments(done.parent)[:-keep]:
+        shutil.rmtree(old)
+    return done
+
+
+def saved_in(folder: Path) -> Path:
+    """Where the streams of a folder are: in it, or in its newest moment."""
+    found = [] if any(folder.glob("*.snapshot")) else moments(folder)
+    return found[-1] if found else folder
 
 
 async def save(client: Client, stream: str, folder: Path) -> dict[str, Any]:
@@ -94,32 +130,62 @@ async def _exists(client: Client, stream: str) -> bool:
     return True
 
 
-async def run(settings: BusSettings, action: str, folder: Path, streams: Sequence[str]) -> None:
+async def run(
+    settings: BusSettings, action: str, folder: Path, streams: Sequence[str], keep: int | None = None
+) -> None:
+    """As the command line says it; no streams: all that there are to save, or all that were saved."""
     bus = await connect(settings, "backup")
     try:
-        for stream in streams:
-            if action == "save":
-                state = await save(bus.client, stream, folder)
-            elif await _exists(bus.client, stream):
-                _log.info("is there already: left as it is", stream=stream)
-                continue
-            else:
-                state = await restore(bus.client, stream, folder)
-            _log.info(f"{action}d", stream=stream, messages=state["messages"], last=state["last_seq"])
+        if action == "restore":
+            await _restore(bus.client, saved_in(folder), streams)
+            return
+        to = folder if keep is None else begin(folder, datetime.now(UTC))
+        for stream in streams or [stream.name for stream in STREAMS]:
+            _tell("saved", stream, await save(bus.client, stream, to))
+        if keep is not None:
+            _log.info("whole", folder=str(finish(to, keep)))
     finally:
         await bus.broker.stop()
 
 
-def main() -> None:
+async def _restore(client: Client, folder: Path, streams: Sequence[str]) -> None:
+    held = [stream.name for stream in STREAMS if (folder / f"{stream.name}.snapshot").exists()]
+    if not held:
+        raise FileNotFoundError(f"{folder} holds no backup")
+    for stream in streams or held:
+        if await _exists(client, stream):
+            _log.info("is there already: left as it is", stream=stream)
+        else:
+            _tell("restored", stream, await restore(client, stream, folder))
+
+
+def _tell(what: str, stream: str, state: dict[str, Any]) -> None:
+    _log.info(what, stream=stream, messages=state["messages"], last=state["last_seq"])
+
+
+def options(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Of a command line, this process's own where none is given; ends the process where it is none."""
     parser = argparse.ArgumentParser(prog="python -m runtime.backup", description=__doc__)
     parser.add_argument("action", choices=("save", "restore"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("streams", nargs="*", default=[stream.name for stream in STREAMS])
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    parser.add_argument("streams", nargs="*", metavar="stream")
+    parser.add_argument("--keep", type=int, metavar="N", help="a folder for each moment, the newest N stay")
+    found = parser.parse_intermixed_args(given)  # the others know no streams behind an option
+    if found.keep is not None and (found.keep < 1 or found.action == "restore"):
+        parser.error("--keep: how many moments to keep when saving, 1 or more")
+    return found
+
+
+def main() -> None:
+    asked = options()
+    if asked.action == "save":
+        asked.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = load(BusSettings)
     observe.set_up("backup")
-    asyncio.run(run(settings, options.action, options.folder, options.streams))
+    try:
+        asyncio.run(run(settings, asked.action, asked.folder, asked.streams, asked.keep))
+    except FileNotFoundError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ RULES: tuple[Rule, ...] = (
     pods.released,
     pods.spread,
     pods.ended,
+    pods.scheduled,
     references.selectors,
     references.scaled,
+    references.housed,
     references.ports,
     references.names,
     references.stored,
@@ -40,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     outside.certified,
     cluster.copied,
     cluster.sized,
+    cluster.saved,
     cluster.told,
 )
 

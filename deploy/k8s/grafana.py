@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,13 @@ COLUMNS = 24  # of Grafana's grid
 SIZES = {"timeseries": (8, 8), "stat": (4, 4)}
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 TAG = "hybridmq"
+ONE = 'cluster="$cluster", namespace="$namespace"'
+"""The installation that is looked at, of several that a Prometheus may watch. Nobody says `cluster`: it is empty."""
+INSTALLATION = (
+    ("cluster", "label_values(hybridmq_projection_pending, cluster)"),
+    ("namespace", 'label_values(hybridmq_projection_pending{cluster="$cluster"}, namespace)'),
+)
+_METRIC = re.compile(r"\b((?:hybridmq|http_server|process)_\w+)(\{)?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,9 @@ class Dashboard:
     title: str
     says: str
     panels: Sequence[Panel]
-    variables: Sequence[tuple[str, str]] = ()  # name, and the PromQL that lists its values
+    variables: Sequence[
+        tuple[str, str]
+    ] = ()  # name, and the PromQL that lists its values; any of them, or all
 
     @property
     def path(self) -> Path:
@@ -46,7 +56,7 @@ class Dashboard:
         return json.dumps(self._json(), indent=1) + "\n"
 
     def expressions(self) -> list[str]:
-        return [query for panel in self.panels for _, query in panel.lines]
+        return [of_one(query) for panel in self.panels for _, query in panel.lines]
 
     def _json(self) -> dict[str, Any]:
         return {
@@ -67,10 +77,10 @@ class Dashboard:
                     "tags": [TAG],
                     "asDropdown": True,
                     "keepTime": True,
-                    "includeVars": False,
+                    "includeVars": True,
                     "targetBlank": False,
                     "icon": "external link",
-                    "tooltip": "The other dashboards, over the same time",
+                    "tooltip": "The other dashboards, over the same time, of the same installation",
                     "url": "",
                 }
             ],
@@ -82,6 +92,7 @@ class Dashboard:
                         "query": "prometheus",
                         "label": "Data source",
                     },
+                    *(_chosen(name, query) for name, query in INSTALLATION),
                     *(_variable(name, query) for name, query in self.variables),
                 ]
             },
@@ -104,7 +115,13 @@ def placed(panels: Sequence[Panel]) -> Iterator[dict[str, int]]:
         x, height, kind = x + width, tall, panel.kind
 
 
-def _variable(name: str, query: str) -> dict[str, Any]:
+def of_one(query: str) -> str:
+    """The same PromQL, of every metric only the series of the chosen installation."""
+    return _METRIC.sub(lambda found: f"{found[1]}{{{ONE}{', ' if found[2] else '}'}", query)
+
+
+def _chosen(name: str, query: str) -> dict[str, Any]:
+    """One value, never all of them: what several installations do in sum tells of none."""
     return {
         "name": name,
         "label": name.capitalize(),
@@ -112,11 +129,18 @@ def _variable(name: str, query: str) -> dict[str, Any]:
         "datasource": SOURCE,
         "query": {"query": query, "refId": name},
         "refresh": 2,
+        "includeAll": False,
+        "multi": False,
+        "sort": 1,
+    }
+
+
+def _variable(name: str, query: str) -> dict[str, Any]:
+    return _chosen(name, of_one(query)) | {
         "includeAll": True,
         "allValue": ".*",
         "current": {"text": ["All"], "value": ["$__all"]},
         "multi": True,
-        "sort": 1,
     }
 
 
@@ -134,7 +158,7 @@ def _panel(number: int, panel: Panel, at: dict[str, int]) -> dict[str, Any]:
             {
                 "refId": chr(ord("A") + at),
                 "datasource": SOURCE,
-                "expr": query,
+                "expr": of_one(query),
                 "legendFormat": legend,
                 "exemplar": panel.exemplars,
             }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Object = dict[str, Any]
-WORKLOADS = ("Deployment", "StatefulSet", "Job")
+WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 NAME = "app.kubernetes.io/name"
 LOOPBACK = "127.0.0.1"
 
@@ -51,16 +51,22 @@ class Workload:
 
     @property
     def lasts(self) -> bool:
-        return self.kind != "Job"
+        return self.kind not in ("Job", "CronJob")
+
+    @property
+    def job(self) -> Object:
+        """What a Job is, or what a CronJob makes."""
+        spec: Object = self.object["spec"]
+        return spec["jobTemplate"]["spec"] if self.kind == "CronJob" else spec
 
     @property
     def pod(self) -> Object:
-        spec: Object = self.object["spec"]["template"]["spec"]
+        spec: Object = self.job["template"]["spec"]
         return spec
 
     @property
     def labels(self) -> dict[str, str]:
-        labels: dict[str, str] = self.object["spec"]["template"]["metadata"]["labels"]
+        labels: dict[str, str] = self.job["template"]["metadata"]["labels"]
         return labels
 
     @property

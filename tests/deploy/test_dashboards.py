@@ -74,6 +74,23 @@ def test_runbooks_name_graphs_that_there_are() -> None:
         assert {name.removesuffix(".") for name in named} - known - {"The internal authority"} == set(), path
 
 
+@each_dashboard
+def test_every_series_is_of_the_installation_that_is_chosen(dashboard: Dashboard) -> None:
+    held = json.loads(dashboard.text())
+    asked = [target["expr"] for panel in held["panels"] for target in panel["targets"]]
+    cluster, namespace, *others = held["templating"]["list"][1:]
+    assert [cluster["name"], namespace["name"]] == ["cluster", "namespace"]
+    assert [cluster["includeAll"], namespace["includeAll"]] == [False, False]
+    for query in [*asked, *(each["query"]["query"] for each in others)]:
+        assert (
+            re.findall(
+                r"\b(?:hybridmq|http_server|process)_\w+(?!\w)(?!\{cluster=\"\$cluster\", namespace=\"\$namespace\")",
+                query,
+            )
+            == []
+        )
+
+
 def test_each_dashboard_leads_to_the_others() -> None:
     for dashboard in dashboards.ALL:
         held: dict[str, Any] = json.loads(dashboard.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from deploy.k8s.manifests import Manifests, Object, decoded
 from deploy.k8s.rules import cluster, network, outside, pods, references, schemas, settings
 from deploy.k8s.rules.network import Edge
 from deploy.local.nats import binary
+from tests.runtime import test_backup
 
 pytestmark = pytest.mark.skipif(
     not render._INSTALLED.exists(), reason="kustomize is not installed: make manifests"
@@ -58,6 +60,15 @@ def told(manifests: Manifests, service: str) -> dict[str, str]:
 
 def job(manifests: Manifests, program: str) -> Object:
     return next(item for item in manifests.of("Job") if item["metadata"]["name"].startswith(program))
+
+
+def cron(manifests: Manifests) -> Object:
+    return spec(manifests, "CronJob", "hybridmq-backup-daily")
+
+
+def saving(manifests: Manifests) -> Object:
+    first: Object = cron(manifests)["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    return first
 
 
 def ports_of(manifests: Manifests, policy: str, direction: str = "egress") -> list[Object]:
@@ -194,6 +205,56 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
         "is killed after 30 s",
     ),
     "stopped while others send": (pods.ended, lambda m: container(m).pop("lifecycle"), "no preStop"),
+    "a backup beside a backup": (
+        pods.scheduled,
+        lambda m: cron(m).update(concurrencyPolicy="Allow"),
+        "may run beside itself",
+    ),
+    "a backup that never ends": (
+        pods.scheduled,
+        lambda m: cron(m)["jobTemplate"]["spec"].pop("activeDeadlineSeconds"),
+        "no activeDeadlineSeconds",
+    ),
+    "all the Jobs of a year": (
+        pods.scheduled,
+        lambda m: cron(m).pop("failedJobsHistoryLimit"),
+        "no failedJobsHistoryLimit",
+    ),
+    "a backup that may run as root": (
+        pods.restricted,
+        lambda m: cron(m)["jobTemplate"]["spec"]["template"]["spec"].pop("securityContext"),
+        "CronJob hybridmq-backup-daily: may run as root",
+    ),
+    "a backup of another version": (
+        pods.released,
+        lambda m: saving(m).update(image="a.b/hybridmq:0.2.0"),
+        "CronJob hybridmq-backup-daily, container backup: image of version 0.2.0",
+    ),
+    "a claim that is not there": (
+        references.names,
+        lambda m: without(m, "PersistentVolumeClaim", "backup"),
+        "no PersistentVolumeClaim backup",
+    ),
+    "a backup without the devices' messages": (
+        cluster.saved,
+        lambda m: saving(m)["args"].append("REGISTRY"),
+        "nobody saves ACTIVITY, ALERTS",
+    ),
+    "a backup of a stream that is not there": (
+        cluster.saved,
+        lambda m: saving(m)["args"].append("REGISTER"),
+        "there is no stream REGISTER",
+    ),
+    "more backups than there is room for": (
+        cluster.saved,
+        lambda m: saving(m)["args"].__setitem__(-1, "4"),
+        "5 times STORAGE_BYTES do not fit",
+    ),
+    "a backup that does not reach its server": (
+        network.exact,
+        lambda m: without(m, "NetworkPolicy", "backup-to-nats"),
+        "backup → nats:4222 is needed, and ingress does not allow it",
+    ),
     "a Service of nobody": (
         references.selectors,
         lambda m: spec(m, "Service", "gateway").update(selector={"a": "b"}),
@@ -224,6 +285,16 @@ BROKEN: dict[str, tuple[check.Rule, Change, str]] = {
         references.scaled,
         lambda m: spec(m, "ScaledObject", "telemetry").pop("minReplicaCount"),
         "from 0 to 6 replicas",
+    ),
+    "scaled by another installation": (
+        references.housed,
+        lambda m: spec(m, "ScaledObject", "telemetry")["triggers"][1]["metadata"].update(query="max(a)"),
+        "asks for other installations, too",
+    ),
+    "an installation that moved": (
+        references.housed,
+        lambda m: m.find("ScaledObject", "ingest")["metadata"].update(namespace="second"),  # type: ignore[index]
+        "asks for other installations, too",
     ),
     "an entry of the store under another name": (
         references.stored,
@@ -447,7 +518,10 @@ def test_every_rule_is_tested() -> None:
 
 
 def test_the_graph_of_connections_is_the_one_that_the_architecture_shows() -> None:
-    services = {"gateway", "credentials", "ingest", "telemetry", "relay", "provision", "migrate", "nats"}
+    services = {
+        *("gateway", "credentials", "ingest", "telemetry", "relay", "provision", "migrate", "backup"),
+        "nats",
+    }
     edges = {edge for edge in network.expected(production()) if {edge.source, edge.target} <= services}
     assert edges == {
         *(Edge(name, "nats", 4222) for name in services - {"relay", "migrate", "nats"}),
@@ -455,6 +529,12 @@ def test_the_graph_of_connections_is_the_one_that_the_architecture_shows() -> No
         Edge("relay", "nats", 9001),
         Edge("nats", "nats", 6222),
     }
+
+
+def test_backups_run_by_the_lines_of_the_guide() -> None:
+    lines = [shlex.split(line) for line in test_backup.SAVE]
+    jobs = [workload for workload in production().workloads if workload.kind == "CronJob"]
+    assert sorted(job.main.spec["args"][2:] for job in jobs) == sorted(lines)
 
 
 def test_no_value_of_a_secret_is_in_a_manifest() -> None:

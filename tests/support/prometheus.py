@@ -31,6 +31,10 @@ def targets(stack: Stack) -> dict[str, str]:
     return found
 
 
+LABELS = {"namespace": "hybridmq", "app_kubernetes_io_part_of": "hybridmq"}
+"""What the Prometheus operator adds to every series of a pod (components/monitoring/scrape.yaml)."""
+
+
 class Prometheus:
     """Debian's. `targets` are addresses by job; `rules` as a file of Prometheus' has them."""
 
@@ -41,7 +45,7 @@ class Prometheus:
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yaml"],
             "scrape_configs": [
-                {"job_name": name, "static_configs": [{"targets": [address]}]}
+                {"job_name": name, "static_configs": [{"targets": [address], "labels": LABELS}]}
                 for name, address in targets.items()
             ],
         }

@@ -1,5 +1,6 @@
 """Logs and databases restored from backups: noticed, nothing twice, nothing passed over (FAULTS 22)."""
 
+import asyncio
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import environment
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls, Postgres
 from deploy.local.stack import says_ready
 from tests.conftest import MakeNats, RunService
+from tests.runtime import test_backup
 from tests.support.eventually import eventually
+from tests.support.service import run_module
 from tests.telemetry.world import World, organization, world
 
 pytestmark = pytest.mark.faults
@@ -182,6 +186,33 @@ async def test_a_database_restored_to_an_earlier_moment_reads_the_rest_from_the_
     service = run_service("telemetry", log, urls)
     async with world(log, urls) as there:
         await eventually(lambda: _is(there, org, [*range(50), *range(1000, 1100)]), timeout_s=30)
+    service.process.stop()
+
+
+async def test_all_of_nats_is_lost_and_restored_under_running_services(
+    log: NatsServer, database: DatabaseUrls, run_service: RunService, tmp_path: Path
+) -> None:
+    """The guide's steps for one machine: nothing doubled, nothing passed over, no service started anew."""
+    org = organization()
+    service = run_service("telemetry", log, database)
+    run_module("runtime.provision", environment.provision(log))
+    async with world(log, database) as there:
+        await there.stored(await write(there, org, *range(50)))
+    for command in test_backup.SAVE:
+        await test_backup.backup(log, command, tmp_path)
+    async with world(log, database) as there:
+        await there.stored(await write(there, org, *range(50, 53)))
+    log.kill()
+    shutil.rmtree(log._store)
+    log.start()
+    for command in test_backup.RESTORE:
+        await test_backup.backup(log, command, tmp_path)
+    run_module("runtime.provision", environment.provision(log))
+    async with world(log, database) as there:
+        await write(there, org, *range(100, 120))
+        await eventually(lambda: _is(there, org, [*range(53), *range(100, 120)]), timeout_s=60)
+        assert await samples(there, org) == 73
+    await eventually(lambda: asyncio.to_thread(says_ready, service.port), timeout_s=30)
     service.process.stop()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from contracts.streams import STREAMS
 from deploy.k8s.manifests import Container, Manifests, Workload
 from deploy.k8s.nats_conf import SERVERS
 from deploy.k8s.rules.references import made
+from runtime.backup import options
 
 UNITS: dict[str, int] = {
     "": 1,
@@ -20,6 +22,7 @@ STORE_MAX = 0.9
 """Of its volume, and of the store what streams may take: the rest is for what the server keeps beside them."""
 MEMORY_MAX = 0.8
 """Of its limit, what Go may hold before it collects."""
+_STREAMS = {stream.name for stream in STREAMS}
 VARIABLE = re.compile(r"(?<![\w.\"])\$([A-Z][A-Z0-9_]+)\b")
 
 
@@ -66,6 +69,39 @@ def sized(manifests: Manifests) -> Iterator[str]:
             streams = manifests.environment(program).get("STORAGE_BYTES", "0")
             if not 0 < size(streams) <= STORE_MAX * store:
                 yield f"{each.kind} {each.name}: STORAGE_BYTES {streams} does not fit into MAX_FILE_STORE"
+
+
+def saved(manifests: Manifests) -> Iterator[str]:
+    """Backups have every stream, and room for as many as are kept and one that is written."""
+    runs = [
+        (workload, container.spec["args"])
+        for workload, container in _each(manifests)
+        if container.module == "runtime.backup" and workload.kind == "CronJob"
+    ]
+    for workload, args in runs:
+        named, keep = saves(args)
+        for name in sorted(named - _STREAMS):
+            yield f"CronJob {workload.name}: there is no stream {name}"
+        claim = manifests.find("PersistentVolumeClaim", _claim(workload)) or {}
+        room = size(claim.get("spec", {}).get("resources", {}).get("requests", {}).get("storage", "0"))
+        for _, program in _each(manifests):
+            streams = size(manifests.environment(program).get("STORAGE_BYTES", "0"))
+            if named == _STREAMS and (keep + 1) * streams > STORE_MAX * room:
+                yield f"CronJob {workload.name}: {keep + 1} times STORAGE_BYTES do not fit into the claim"
+    missing = _STREAMS - {name for _, args in runs for name in saves(args)[0]}
+    if runs and missing:
+        yield f"CronJobs: nobody saves {', '.join(sorted(missing))}"
+
+
+def saves(args: list[str]) -> tuple[set[str], int]:
+    """Of a command line of `runtime.backup`: which streams, and how many moments it keeps."""
+    asked = options(args[2:])
+    return set(asked.streams) or _STREAMS, asked.keep or 1
+
+
+def _claim(workload: Workload) -> str:
+    claims = (volume.get("persistentVolumeClaim") for volume in workload.pod["volumes"])
+    return next((str(claim["claimName"]) for claim in claims if claim), "")
 
 
 def told(manifests: Manifests) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from deploy.k8s.manifests import Container, Manifests, Workload, selects
 
 MARGIN_S = 10
+DAY_S = 86_400
 VERSION = "app.kubernetes.io/version"
 NAME_OF_A_JOB = re.compile(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 """Its pods carry the name as a label, so it is shorter than other names."""
@@ -129,7 +130,7 @@ def released(manifests: Manifests) -> Iterator[str]:
             yield f"{where}: no label {VERSION}"
         elif "@sha256:" not in container.spec["image"] and tag != version:
             yield f"{where}: image of version {tag}, labelled {version}"
-        elif not workload.lasts and (
+        elif workload.kind == "Job" and (
             not workload.name.endswith(f"-{version}") or not NAME_OF_A_JOB.fullmatch(workload.name)
         ):
             yield f"{where}: is not named after version {version}, or not as a Job may be named"
@@ -158,6 +159,24 @@ def spread(manifests: Manifests) -> Iterator[str]:
             yield f"{where}: {len(budgets)} PodDisruptionBudgets"
         elif budgets[0]["spec"].get("maxUnavailable") != 1:
             yield f"{where}: its PodDisruptionBudget does not let exactly one go: drains wait for ever, or take many"
+
+
+def scheduled(manifests: Manifests) -> Iterator[str]:
+    """What runs by the clock ends, never beside itself, and leaves a bounded number of traces behind."""
+    for workload in manifests.workloads:
+        if workload.kind != "CronJob":
+            continue
+        spec, where = workload.object["spec"], f"CronJob {workload.name}"
+        if spec.get("concurrencyPolicy") != "Forbid":
+            yield f"{where}: may run beside itself"
+        if "timeZone" not in spec:
+            yield f"{where}: by whose clock? (no timeZone)"
+        for field in ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+            if not 0 < spec.get(field, 0) < DAY_S:
+                yield f"{where}: no {field}"
+        for field in ("activeDeadlineSeconds", "backoffLimit"):
+            if not 0 < workload.job.get(field, 0) < DAY_S:
+                yield f"{where}: no {field}"
 
 
 def ended(manifests: Manifests) -> Iterator[str]:

@@ -67,6 +67,15 @@ def scaled(manifests: Manifests) -> Iterator[str]:
                 yield f"{item['kind']} {item['metadata']['name']}: from {least} to {most} replicas"
 
 
+def housed(manifests: Manifests) -> Iterator[str]:
+    """What scales an installation is asked of its own namespace: a Prometheus may watch several."""
+    for item in manifests.of("ScaledObject"):
+        for trigger in item["spec"]["triggers"]:
+            query = trigger["metadata"].get("query")
+            if query and f'{{namespace="{item["metadata"]["namespace"]}"' not in query:
+                yield f"ScaledObject {item['metadata']['name']}: asks for other installations, too: {query}"
+
+
 def _bounds(scaler: dict[str, Any]) -> tuple[int, int]:
     spec = scaler["spec"]
     if scaler["kind"] == "ScaledObject":  # which would go down to none where nothing is said
@@ -94,7 +103,7 @@ def ports(manifests: Manifests) -> Iterator[str]:
 
 
 def names(manifests: Manifests) -> Iterator[str]:
-    """Accounts, ConfigMaps, Secrets and the keys in them exist, or are made by whom the installation has for it."""
+    """Accounts, ConfigMaps, claims, Secrets and their keys exist, or are made by whom the installation has for it."""
     held = made(manifests)
     for workload in manifests.workloads:
         where = f"{workload.kind} {workload.name}"
@@ -102,9 +111,9 @@ def names(manifests: Manifests) -> Iterator[str]:
         if manifests.find("ServiceAccount", account) is None:
             yield f"{where}: no ServiceAccount {account}"
         for kind, name, keys in _asked(workload):
-            if kind == "ConfigMap":
+            if kind != "Secret":
                 if manifests.find(kind, name) is None:
-                    yield f"{where}: no ConfigMap {name}"
+                    yield f"{where}: no {kind} {name}"
             elif name not in held:
                 yield f"{where}: nobody makes the Secret {name}"
             elif missing := [key for key in keys if key not in held[name]]:
@@ -162,6 +171,8 @@ def made(manifests: Manifests) -> dict[str, set[str]]:
 
 def _asked(workload: Workload) -> Iterator[tuple[str, str, list[str]]]:
     for volume in workload.pod.get("volumes", []):
+        if "persistentVolumeClaim" in volume:
+            yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"], []
         if "configMap" in volume:
             yield "ConfigMap", volume["configMap"]["name"], []
         if "secret" in volume:

@@ -13,6 +13,7 @@ from deploy.k8s.manifests import Container, Manifests, Workload
 from deploy.k8s.nats_conf import CLUSTER_PORT, PORTS
 from deploy.k8s.rules.references import example, file_of, made
 from runtime.provision import ProvisionSettings
+from runtime.settings import BusSettings
 from services.credentials.broker_log import BrokerLogSettings
 from services.credentials.mosquitto.settings import MosquittoSettings, RestoreSettings
 from services.credentials.settings import CredentialsSettings
@@ -32,6 +33,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "services.credentials.mosquitto": RestoreSettings,
     "services.credentials.broker_log": BrokerLogSettings,
     "runtime.provision": ProvisionSettings,
+    "runtime.backup": BusSettings,
 }
 LISTENS = {
     "services.gateway": ("http_port", "health_port"),
