@@ -5,7 +5,8 @@ import { onlyUsedClasses } from "./plugins/only-used-classes.ts";
 import { themeStyles } from "./plugins/theme-styles.ts";
 
 // `make run`, then `npm run dev` with GATEWAY=http://127.0.0.1:8000 for pages that reload as one types.
-const gateway = process.env.GATEWAY ?? "http://127.0.0.1:8000";
+// The name of the host stays as the browser said it: what is written by a session must come from the host's own pages.
+const gateway = { target: process.env.GATEWAY ?? "http://127.0.0.1:8000", changeOrigin: false };
 
 export default defineConfig({
   base: "/console/",

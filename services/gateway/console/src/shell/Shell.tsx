@@ -6,6 +6,7 @@ import { lazy, Suspense, useEffect, useRef } from "react";
 import { useSession } from "@/api/session";
 import { Tip } from "@/ui/Tip";
 import { NotAllowed } from "./fallbacks";
+import { useKeptFocus } from "./keptFocus";
 import { Logo } from "./Logo";
 import { leave } from "./leave";
 import { NAVIGATION, placeOf } from "./navigation";
@@ -21,9 +22,11 @@ export function Shell() {
   const [menu, { toggle, close }] = useDisclosure(false);
   const [jump, { open: openJump, close: closeJump }] = useDisclosure(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
+  const shell = useRef<HTMLDivElement>(null);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useHotkeys([["mod+K", openJump]], []);
+  useKeptFocus(shell, main);
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever the page changes
   useEffect(() => {
     close();
@@ -31,8 +34,16 @@ export function Shell() {
     else main.current?.focus({ preventScroll: true }); // so that a screen reader and Tab begin at the new page
   }, [path]);
   return (
-    <div className={css.shell}>
-      <a href="#main" className={css.skip}>
+    <div ref={shell} className={css.shell}>
+      {/* biome-ignore lint/a11y/useValidAnchor: it leads to a place of this page */}
+      <a
+        href="#main"
+        className={css.skip}
+        onClick={(event) => {
+          event.preventDefault(); // the address stays what it is: it is copied, and has a state of its own
+          main.current?.focus();
+        }}
+      >
         Skip to the content
       </a>
       <header className={css.bar}>

@@ -8,6 +8,7 @@ import { useSession } from "@/api/session";
 import { Answered, Empty } from "@/ui/Feedback";
 import { count } from "@/ui/format";
 import { Lines } from "@/ui/Lines";
+import cell from "@/ui/Lines.module.css";
 import list from "@/ui/List.module.css";
 import { PageButton } from "@/ui/links";
 import { Card, Page } from "@/ui/Page";
@@ -71,7 +72,7 @@ export function Credentials() {
               value={state ?? null}
               onChange={(next) => show({ state: (next as CredentialView["state"]) ?? undefined })}
             />
-            <span className={`${list.end} ${css.dim}`}>
+            <span className={`${list.end} ${cell.dim}`}>
               {query.data && `${count(rows.length)}${query.hasNextPage ? " and more" : ""}`}
             </span>
           </div>
@@ -125,9 +126,9 @@ const HEAD = (
   <>
     <span>Name</span>
     <span>State</span>
-    <span className={css.wide}>Password</span>
+    <span className={cell.wide}>Password</span>
     <span>Last used</span>
-    <span className={css.wide}>Expires</span>
+    <span className={cell.wide}>Expires</span>
   </>
 );
 
@@ -135,20 +136,20 @@ const idOf = (row: CredentialView) => row.id;
 
 const drawn = (row: CredentialView) => (
   <>
-    <span className={css.name}>
-      <Link to="/credentials/$id" params={{ id: row.id }} className={`${css.link} ellipsis`}>
+    <span className={cell.name}>
+      <Link to="/credentials/$id" params={{ id: row.id }} className={`${cell.link} ellipsis`}>
         {row.name}
       </Link>
-      <span className={`${css.device} ellipsis`}>{row.device_id ?? "any device"}</span>
+      <span className={`${cell.dim} ellipsis`}>{row.device_id ?? "any device"}</span>
     </span>
     <span>
       <CredentialState credential={row} />
     </span>
-    <span className={`${css.dim} ${css.wide} mono ellipsis`}>{row.hint}…</span>
-    <span className={css.dim}>
+    <span className={`${cell.dim} ${cell.wide} mono ellipsis`}>{row.hint}…</span>
+    <span className={cell.dim}>
       <Time at={row.last_used_at} as="ago" />
     </span>
-    <span className={`${css.dim} ${css.wide}`}>
+    <span className={`${cell.dim} ${cell.wide}`}>
       <Time at={row.expires_at} as="day" />
     </span>
   </>

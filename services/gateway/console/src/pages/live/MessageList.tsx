@@ -1,6 +1,7 @@
 import { Drawer } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, type RefObject, useLayoutEffect, useRef, useState } from "react";
+import { Scroller } from "@/ui/Scroller";
 import { usePhone } from "@/ui/usePhone";
 import css from "./Live.module.css";
 import { MessageDetail } from "./MessageDetail";
@@ -32,7 +33,7 @@ export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
   const items = virtual.getVirtualItems();
   return (
     <>
-      <div ref={scroller} className={css.scroller}>
+      <Scroller ref={scroller} label="Messages" className={css.scroller}>
         <div style={{ height: virtual.getTotalSize() }}>
           <ul className={css.lines} style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map(({ index }) => {
@@ -41,7 +42,7 @@ export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
             })}
           </ul>
         </div>
-      </div>
+      </Scroller>
       <Drawer
         opened={opened !== null}
         onClose={() => setOpened(null)}

@@ -4,6 +4,7 @@ import { ChevronDown, ChevronRight, Filter, ListTree } from "lucide-react";
 import { useRef, useState } from "react";
 import { Empty } from "@/ui/Feedback";
 import { count } from "@/ui/format";
+import { Scroller } from "@/ui/Scroller";
 import { Time } from "@/ui/Time";
 import { Tip } from "@/ui/Tip";
 import css from "./Live.module.css";
@@ -44,7 +45,7 @@ export function TopicList({ tail, only }: TopicListProps) {
   const turn = (path: string, open: boolean) => setTurned((before) => new Map(before).set(path, open));
   return (
     <>
-      <div ref={scroller} className={css.scroller}>
+      <Scroller ref={scroller} label="Topics" className={css.scroller}>
         <div style={{ height: virtual.getTotalSize() }}>
           <ul className={css.lines} style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map((item) => {
@@ -96,7 +97,7 @@ export function TopicList({ tail, only }: TopicListProps) {
             })}
           </ul>
         </div>
-      </div>
+      </Scroller>
       {tree.leftOut > 0 && (
         <p className={css.note}>
           {count(tree.leftOut)} messages came on topics beyond the first {count(LEVELS_MAX)} levels: narrow
