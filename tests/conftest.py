@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local import environment
+from deploy.local import environment, process
 from deploy.local.environment import SERVICES, ServicePorts
 from deploy.local.nats import NatsServer
 from deploy.local.ports import free_port
@@ -30,6 +30,7 @@ from deploy.local.secrets import Secrets
 from deploy.local.stack import Stack
 from tests.support import prepared
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.forked import Templates
 from tests.support.mosquitto import Mosquitto, find_mosquitto
 from tests.support.service import Service, stop_together
 
@@ -56,6 +57,12 @@ LONGEST_FIRST = (
 # Readings of days long past are sent by many tests; what retention does is tested with organizations that choose it.
 os.environ.setdefault("SAMPLES_DAYS", "36500")
 os.environ.setdefault("MINUTES_DAYS", "36500")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    templates = Templates()
+    process.launch = templates.launch
+    config.add_cleanup(templates.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

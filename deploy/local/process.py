@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 LOG_BYTES_MAX = 20 * 1024 * 1024
 """A log above this is set aside: two files of it bound the disk."""
@@ -20,6 +21,46 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 class ProcessFailed(RuntimeError):
     """A process ended that should run; carries the end of its log."""
+
+
+class Child(Protocol):
+    """What is needed of a running child: `subprocess.Popen`, or its like."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: signal.Signals, /) -> None: ...
+
+
+class Launch(NamedTuple):
+    """What is started, and how."""
+
+    command: Sequence[str]
+    log: Path  # stdout and stderr are appended to it
+    env: Mapping[str, str] | None
+    cwd: Path | None
+    orphan_signal: str  # what the kernel sends to it when we end
+    prefix: Sequence[str]  # a program that runs it, and that program's arguments
+
+
+def popen(wanted: Launch) -> Child:
+    """In a session of its own, so that the terminal's Ctrl-C reaches only us."""
+    with wanted.log.open("ab") as out:
+        return _spawner.submit(
+            subprocess.Popen,
+            [*wanted.prefix, *_dies_with_parent(wanted.orphan_signal), *wanted.command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=wanted.env,
+            cwd=wanted.cwd,
+            start_new_session=True,
+        ).result()
+
+
+launch: Callable[[Launch], Child] = popen
+"""How every `Process` starts; tests have another."""
 
 
 class Process:
@@ -40,10 +81,9 @@ class Process:
         self.name = name
         self.log = log
         self.env = dict(env) if env is not None else None
-        self._command = [*prefix, *_dies_with_parent(orphan_signal), *command]
-        self._cwd = cwd
-        self._stop_signal = stop_signal
-        self._child: subprocess.Popen[bytes] | None = None
+        self._command, self._prefix, self._cwd = command, prefix, cwd
+        self._stop_signal, self._orphan_signal = stop_signal, orphan_signal
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int:
@@ -63,21 +103,13 @@ class Process:
         return None if self._child is None else self._child.poll()
 
     def start(self) -> None:
-        """Starts the child in a session of its own, so that the terminal's Ctrl-C reaches only us."""
+        """Nothing, where it runs already."""
         if self.running:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as out:
-            self._child = _spawner.submit(
-                subprocess.Popen,
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=self.env,
-                cwd=self._cwd,
-                start_new_session=True,
-            ).result()
+        self._child = launch(
+            Launch(self._command, self.log, self.env, self._cwd, self._orphan_signal, self._prefix)
+        )
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the child if it runs."""
