@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 class Model(BaseModel):
     """Base of requests and answers: frozen, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Request(Model):

@@ -26,7 +26,9 @@ Upcast = Callable[[Body], Body]
 class Event(BaseModel):
     """A fact, in the past tense. Subclasses set `type` and `version` and are registered by `EVENTS`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True
+    )  # a third of a service's start, otherwise
     type: ClassVar[str]
     version: ClassVar[int] = 1
 

@@ -14,7 +14,7 @@ _zones = lru_cache(maxsize=1)(available_timezones)
 class DecoderSettings(BaseModel):
     """Each field has a title, a description and examples: a form is made of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 NumericStrings = Annotated[

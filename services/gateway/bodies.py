@@ -25,7 +25,7 @@ _UNIONS_BY_KIND = ("condition", "scope")  # fields of several shapes, told apart
 class Body(BaseModel):
     """Base of what callers send: frozen, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def decode(model: type[ModelT], value: Any) -> ModelT:
