@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shlex
 import shutil
 import subprocess
@@ -552,6 +553,15 @@ def test_secrets_are_new_at_each_call_and_fit_the_servers_configuration() -> Non
     assert shared == {(name, "username") for name in secrets.ROLES}
     for variable in first["nats-users"]:
         assert f"${variable}" in nats_conf.text()
+
+
+def test_a_user_may_have_a_second_key_for_a_while() -> None:
+    key = secrets.make()["nats-users"]["PLATFORM_GATEWAY"]
+    both = nats_conf.text(following={"PLATFORM_GATEWAY": key})
+    [first] = re.findall(r"nkey: \$PLATFORM_GATEWAY, permissions: (.*)", both)
+    [second] = re.findall(rf"nkey: {key}, permissions: (.*)", both)
+    assert first == second
+    assert re.search(rf"auth_users: \[.*\b{key}\b", both), "else the callout would decide, as of a device"
 
 
 def test_secrets_are_what_kubernetes_takes() -> None:
