@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from deploy.local.stack import Stack
 from tests.support.browser import Visitor
+from tests.support.eventually import eventually_now
 from tests.support.tenant import Device, Tenant, connect, disconnect
 
 pytestmark = pytest.mark.browser
@@ -128,6 +129,37 @@ def test_a_forbidden_topic_is_told_with_what_would_be_allowed(
     told = member.page.get_by_text("which it may not. Publish to")
     expect(told).to_contain_text(device.topic("devices/d4/telemetry"))
     disconnect(client)
+
+
+def test_another_credentials_message_does_not_turn_it_green(
+    stack: Stack, member: Visitor, tenant: Tenant
+) -> None:
+    for device_id, wishes in (
+        ("d8", {"device_id": "d8"}),
+        ("any", {"name": "any", "publish": ["devices/#"]}),
+    ):
+        new, other = tenant.issue(**wishes), tenant.issue(name="old", publish=["devices/#"])
+        page = member.page
+        member.open(f"/credentials/{new.id}?tab=connect", device_id)
+        expect(page.get_by_text("Waiting for a connection")).to_be_visible()
+        theirs = other.client()
+        connect(theirs, stack.nats.ports.mqtt)
+        theirs.publish(other.topic("devices/d8/telemetry"), '{"of": "another"}', qos=1).wait_for_publish(30)
+        eventually_now(
+            lambda: [row for row in tenant.get("/messages")["items"] if "another" in row["payload"]]
+        )
+        page.wait_for_timeout(500)  # longer than clocks may differ
+        own = new.client()
+        connect(own, stack.nats.ports.mqtt)
+        expect(
+            page.get_by_text("Connected", exact=True)
+        ).to_be_visible()  # the page has seen what came before it
+        expect(page.get_by_text("Waiting for a message")).to_be_visible()
+        expect(page.get_by_text('{"of": "another"}')).to_have_count(0)
+        own.publish(new.topic("devices/d8/telemetry"), '{"of": "its own"}', qos=1).wait_for_publish(30)
+        expect(page.get_by_text('{"of": "its own"}')).to_be_visible()
+        disconnect(own)
+        disconnect(theirs)
 
 
 def test_nobody_is_told_to_start_a_device_before_the_page_listens(member: Visitor, tenant: Tenant) -> None:

@@ -97,9 +97,14 @@ def test_a_paused_list_stands_and_says_how_many_came(member: Visitor, tenant: Te
 
 def test_a_flood_is_counted_whole_and_listed_to_a_limit(member: Visitor, tenant: Tenant) -> None:
     opened(member)
-    for _ in range(3):
-        flood(tenant, 1000)
+    flood(tenant, 1000)
+    expect(member.page.get_by_text("1,000 came")).to_be_visible()
+    member.page.get_by_role("listitem").get_by_role("button").first.focus()
+    for _ in range(2):
+        flood(tenant, 1000, "devices/later{}/telemetry")
     expect(member.page.get_by_text("3,000 came")).to_be_visible()
+    expect(member.page.get_by_role("listitem").first).to_contain_text("devices/later")
+    expect(member.page.get_by_role("group", name="Messages")).to_be_focused()  # and not another message
     expect(member.page.get_by_text("not listed")).to_be_visible()
     assert member.page.get_by_role("listitem").count() < 80, "only what is in sight is in the document"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
@@ -39,3 +41,26 @@ def test_a_dry_run_shows_the_difference_and_the_job_makes_it(
     ).to_be_visible()
     assert not [row for row in tenant.get("/telemetry")["items"] if "outer.inner" in row["metrics"]]
     member.assert_accessible()
+
+
+def test_a_job_is_cancelled_and_says_what_stays(member: Visitor, tenant: Tenant) -> None:
+    many = 5000
+    lines = [json.dumps({"topic": f"devices/d{n % 20}/telemetry", "payload": {"n": n}}) for n in range(many)]
+    headers = {"Content-Type": "application/x-ndjson"}
+    for first in range(0, many, 1000):
+        body = "\n".join(lines[first : first + 1000])
+        assert tenant.http.post("/v1/ingest", content=body, headers=headers).status_code == 202
+    eventually_now(lambda: len(list(tenant.all("/telemetry"))) == many, every_s=0.5)
+    ordered = {"from": "2026-01-01T00:00:00Z", "decoder": {"name": "raw"}}
+    id = tenant.post("/redecode", ordered, expect=202)["id"]
+    tenant.post(f"/redecode/{id}/pause", {}, expect=200)  # so that it is there for as long as somebody looks
+    member.open("/redecode", "Redecode")
+    row = member.page.get_by_role("row").filter(has_text="with raw")
+    expect(row.get_by_text("Paused")).to_be_visible()
+    row.get_by_role("button", name="Cancel").click()
+    expect(row.get_by_text("Cancelled")).to_be_visible()
+    expect(row.get_by_text("What was decoded until then stays so; the rest is as it was")).to_be_visible()
+    expect(row.get_by_role("button")).to_have_count(0)
+    job = tenant.get(f"/redecode/{id}")
+    assert (job["state"], job["messages"] < many) == ("cancelled", True)
+    assert sum("n" in row["metrics"] for row in tenant.all("/telemetry")) == many - job["messages"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -55,8 +57,38 @@ def test_revoking_the_key_ends_its_session_at_once(member: Visitor, tenant: Tena
     tenant.http.delete(f"/v1/api-keys/{key['id']}")
     answer = member.api("GET", "/v1/credentials")
     assert (answer["status"], answer["body"]["code"]) == (401, "key.invalid")
-    member.see("Sign in")  # by itself: what the page asks every few seconds is refused
-    expect(member.page.get_by_text("Your session has ended")).to_be_visible()
+    # by itself: what the page asks every few seconds is refused
+    again = member.page.get_by_role("dialog", name="Sign in again")
+    expect(again.get_by_text("Your session has ended")).to_be_visible()
+    member.assert_accessible()
+    other = tenant.stack.addresses.admin_key
+    again.get_by_label("API key", exact=True).fill(other)
+    again.get_by_role("button", name="Sign in").click()
+    member.see("Organizations")  # somebody else begins anew
+
+
+def test_nothing_that_was_typed_is_lost_by_another_tab_or_by_the_sessions_end(
+    member: Visitor, tenant: Tenant
+) -> None:
+    device = tenant.issue("d1")
+    member.open(f"/credentials/{device.id}?tab=permissions", "d1")
+    page = member.page
+    filters = page.get_by_role("textbox", name="May publish to")
+    filters.fill(device.topic("devices/d1/#\ndevices/spare/#"))
+    page.get_by_role("tab", name="History").click()
+    expect(filters).to_be_hidden()
+    page.get_by_role("tab", name="Permissions").click()
+    expect(filters).to_have_value(re.compile("spare"))
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    again.get_by_label("API key", exact=True).fill(tenant.key)
+    again.get_by_role("button", name="Sign in").click()
+    expect(again).to_have_count(0)
+    expect(filters).to_have_value(re.compile("spare"))
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The permissions are changed")).to_be_visible()
+    assert len(tenant.get(f"/credentials/{device.id}")["publish"]) == 2
 
 
 def test_two_sessions_in_one_machine_see_each_its_own(visit: Visit, tenant: Tenant) -> None:

@@ -6,17 +6,10 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { onSessionEnded } from "./api/client";
 import { queryClient } from "./api/queries";
 import { router } from "./routes";
 import { theme } from "./theme";
 import { Toasts } from "./ui/toasts";
-
-onSessionEnded(() => {
-  if (router.state.location.pathname === "/sign-in") return;
-  const from = router.state.location.href;
-  void router.navigate({ to: "/sign-in", search: { to: from, ended: true } });
-});
 
 const root = document.getElementById("root");
 if (root) {

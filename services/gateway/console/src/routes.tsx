@@ -41,10 +41,7 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
-  validateSearch: (search: Record<string, unknown>): { to?: string; ended?: boolean } => ({
-    to: text(search.to),
-    ended: search.ended === true || undefined,
-  }),
+  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search.to) }),
   component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
 });
 

@@ -38,8 +38,12 @@ export async function refusal(response: Response): Promise<Problem> {
 }
 
 function ended(problem: Problem): Problem {
-  if (problem.status === 401) for (const listener of sessionEnded) listener();
+  if (problem.status === 401) tellSessionEnded();
   return problem;
+}
+
+export function tellSessionEnded(): void {
+  for (const listener of sessionEnded) listener();
 }
 
 const session: Middleware = {

@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
-import { ownHeaders, refusal } from "./client";
+import { ownHeaders, refusal, tellSessionEnded } from "./client";
 
 export type Scope =
   | "read"
@@ -36,12 +36,16 @@ export async function signOut(): Promise<void> {
   if (!response.ok) throw await refusal(response);
 }
 
-/** Null for nobody. */
+/** Null for nobody. One that has ended stays: whoever was signed in is asked to sign in again where they are. */
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
-  queryFn: async (): Promise<Session | null> => {
+  queryFn: async ({ client, queryKey }): Promise<Session | null> => {
     const response = await fetch(ADDRESS);
-    if (response.status === 204) return null;
+    if (response.status === 204) {
+      const held = client.getQueryData<Session | null>(queryKey) ?? null;
+      if (held) tellSessionEnded();
+      return held;
+    }
     if (!response.ok) throw await refusal(response);
     return response.json();
   },

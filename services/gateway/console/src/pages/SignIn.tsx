@@ -1,41 +1,20 @@
-import { Alert, Anchor, Button, PasswordInput } from "@mantine/core";
-import { useMutation } from "@tanstack/react-query";
+import { Anchor } from "@mantine/core";
 import { useRouter, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useEffect, useState } from "react";
+import { useEffect } from "react";
 import { queryClient } from "@/api/queries";
-import { sessionQuery, signIn } from "@/api/session";
+import { sessionQuery } from "@/api/session";
+import { KeyForm } from "@/shell/KeyForm";
 import { Logo } from "@/shell/Logo";
 import { SchemeToggle } from "@/shell/Shell";
-import { ProblemAlert } from "@/ui/Feedback";
 import css from "./SignIn.module.css";
 
 /** A key for a session; the key itself goes nowhere but into the sealed cookie. */
 export function SignIn() {
-  const { to, ended } = useSearch({ from: "/sign-in" });
+  const { to } = useSearch({ from: "/sign-in" });
   const router = useRouter();
-  const [key, setKey] = useState("");
-  const entering = useMutation({
-    mutationFn: signIn,
-    meta: { shown: true },
-    onSuccess: async (session) => {
-      queryClient.setQueryData(sessionQuery.queryKey, session);
-      router.history.push(
-        to?.startsWith("/") && !to.startsWith("//") ? to.replace(/^\/console/, "") || "/" : "/",
-      );
-    },
-  });
   useEffect(() => {
     document.title = "Sign in · HybridMQ";
   }, []);
-  useEffect(() => {
-    if (!ended) return;
-    queryClient.clear(); // here, where no page is left that needs the session
-    queryClient.setQueryData(sessionQuery.queryKey, null);
-  }, [ended]);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    entering.mutate(key.trim());
-  };
   return (
     <div className={css.page}>
       <div className={css.corner}>
@@ -43,33 +22,17 @@ export function SignIn() {
       </div>
       <main className={css.main}>
         <Logo plain />
-        <form className={css.form} onSubmit={submit}>
+        <div className={css.form}>
           <h1 className={css.title}>Sign in</h1>
           <p className={css.words}>With an API key of your organization, or with the admin key.</p>
-          {ended && !entering.error && (
-            <Alert color="gray" variant="light" role="status">
-              Your session has ended: its time was over, or its key was revoked. You come back to where you
-              were.
-            </Alert>
-          )}
-          <PasswordInput
-            label="API key"
-            placeholder="hmq_key_…"
-            value={key}
-            onChange={(event) => setKey(event.currentTarget.value)}
-            autoComplete="current-password"
-            name="key"
-            size="md"
-            required
-            withAsterisk={false}
-            data-autofocus
-            autoFocus
-            visibilityToggleButtonProps={{ "aria-label": "Show the key" }}
+          <KeyForm
+            onSigned={(session) => {
+              queryClient.setQueryData(sessionQuery.queryKey, session);
+              router.history.push(
+                to?.startsWith("/") && !to.startsWith("//") ? to.replace(/^\/console/, "") || "/" : "/",
+              );
+            }}
           />
-          {entering.error && <ProblemAlert error={entering.error} />}
-          <Button type="submit" size="md" fullWidth loading={entering.isPending} disabled={!key.trim()}>
-            Sign in
-          </Button>
           <p className={css.small}>
             On the machine that runs the platform, <code>make run</code> prints the admin key. All that the
             console does,{" "}
@@ -78,7 +41,7 @@ export function SignIn() {
             </Anchor>{" "}
             does.
           </p>
-        </form>
+        </div>
       </main>
     </div>
   );

@@ -12,10 +12,12 @@ import { leave } from "./leave";
 import { NAVIGATION, placeOf } from "./navigation";
 import { OrganizationName } from "./OrganizationName";
 import css from "./Shell.module.css";
+import { useEnded } from "./useEnded";
 
 // Dialogs are loaded when they are opened: the first page stays small.
 const Jump = lazy(() => import("./Jump"));
 const MenuDrawer = lazy(() => import("./MenuDrawer"));
+const SignInAgain = lazy(() => import("./SignInAgain"));
 
 /** The frame around every page of whoever is signed in. */
 export function Shell() {
@@ -27,6 +29,7 @@ export function Shell() {
   const first = useRef(true);
   useHotkeys([["mod+K", openJump]], []);
   useKeptFocus(shell, main);
+  const [ended, begun] = useEnded();
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever the page changes
   useEffect(() => {
     close();
@@ -70,6 +73,7 @@ export function Shell() {
           </MenuDrawer>
         )}
         {jump && <Jump onClose={closeJump} />}
+        {ended && <SignInAgain onSigned={begun} />}
       </Suspense>
       <main id="main" ref={main} tabIndex={-1} className={css.main}>
         <Allowed path={path} />

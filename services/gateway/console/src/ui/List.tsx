@@ -55,6 +55,8 @@ export interface Choosing<Row> {
   name: (row: Row) => string;
   /** Absent: any. */
   may?: (row: Row) => boolean;
+  /** As many as can be acted on at a time; absent: as many as are shown. */
+  most?: number;
 }
 
 const classes = (column: Column<never>): string =>
@@ -136,8 +138,12 @@ function ChooseAll<Row>({
   chosen,
   choose,
   may,
+  most,
 }: Choosing<Row> & { rows: Row[]; id: (row: Row) => string }) {
-  const all = rows.filter((row) => !may || may(row)).map(id);
+  const all = rows
+    .filter((row) => !may || may(row))
+    .slice(0, most)
+    .map(id);
   const held = all.filter((each) => chosen.has(each)).length;
   return (
     <Checkbox

@@ -7,6 +7,7 @@ import { useEffect, useState } from "react";
 import type { CredentialIssued, CredentialView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { Answered } from "@/ui/Feedback";
+import { FormPanel } from "@/ui/FormPanel";
 import { More } from "@/ui/More";
 import { Card, Page } from "@/ui/Page";
 import { Connections } from "./Connections";
@@ -89,9 +90,9 @@ function OneCredential({ id }: { id: string }) {
             <Connect credential={credential} password={issued?.password} />
           </Tabs.Panel>
           {Object.entries(TABS).map(([name, { Panel }]) => (
-            <Tabs.Panel key={name} value={name} pt="lg">
+            <FormPanel key={name} value={name} shown={shown}>
               <Panel credential={credential} />
-            </Tabs.Panel>
+            </FormPanel>
           ))}
         </Tabs>
       )}

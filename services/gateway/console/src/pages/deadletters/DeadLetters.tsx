@@ -49,7 +49,7 @@ export function DeadLetters() {
     everyMs: 10_000,
   });
   const rows = list.data ?? [];
-  const [chosen, setChosen] = useState<Set<string>>(new Set());
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const held = rows.filter((row) => chosen.has(row.id)).map((row) => row.id);
   return (
     <Page

@@ -5,6 +5,7 @@ import { asProblem } from "@/api/problem";
 import type { DeviceDetail } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { ProblemAlert, SkeletonRows } from "@/ui/Feedback";
+import { FormPanel } from "@/ui/FormPanel";
 import { count } from "@/ui/format";
 import { PageLink } from "@/ui/links";
 import { Card, Facts, Page } from "@/ui/Page";
@@ -74,9 +75,9 @@ export function Device() {
           <Tabs.Panel value="messages" className={css.panel}>
             <Messages id={id} />
           </Tabs.Panel>
-          <Tabs.Panel value="commands" className={css.panel}>
+          <FormPanel value="commands" shown={tab} className={css.panel}>
             <Commands id={id} />
-          </Tabs.Panel>
+          </FormPanel>
         </Tabs>
       )}
     </Page>

@@ -8,6 +8,7 @@ import type { IntegrationView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { ConfirmByName } from "@/ui/ConfirmByName";
 import { Answered } from "@/ui/Feedback";
+import { FormPanel } from "@/ui/FormPanel";
 import { More } from "@/ui/More";
 import { Card, Page } from "@/ui/Page";
 import { Status } from "@/ui/Status";
@@ -80,9 +81,9 @@ export function Integration() {
             ))}
           </Tabs.List>
           {panels.map(({ id: name, Content }) => (
-            <Tabs.Panel key={name} value={name} pt="lg">
+            <FormPanel key={name} value={name} shown={shown?.id}>
               <Content integration={integration} />
-            </Tabs.Panel>
+            </FormPanel>
           ))}
         </Tabs>
       )}

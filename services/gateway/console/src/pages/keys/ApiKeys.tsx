@@ -1,4 +1,4 @@
-import { Button, Modal, Table } from "@mantine/core";
+import { Button, Modal } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { KeySquare, Plus } from "lucide-react";
 import { useState } from "react";
@@ -7,6 +7,7 @@ import type { ApiKeyView } from "@/api/schema";
 import { SCOPE_WORDS, useSession } from "@/api/session";
 import { ConfirmByName } from "@/ui/ConfirmByName";
 import { Answered, Empty } from "@/ui/Feedback";
+import { type Column, Rows } from "@/ui/List";
 import css from "@/ui/List.module.css";
 import { Card, Page } from "@/ui/Page";
 import { SecretOnce } from "@/ui/SecretOnce";
@@ -87,54 +88,48 @@ function KeysTable({ rows }: { rows: ApiKeyView[] }) {
       void client.invalidateQueries({ queryKey: ["api-keys"] });
     },
   });
+  const columns: Column<ApiKeyView>[] = [
+    {
+      head: "Name",
+      cell: (row) => (
+        <>
+          <strong className="break">{row.name}</strong>
+          <div className={css.under}>
+            <span className="mono">{row.hint}…</span>
+            {own(row) && " you are signed in with it"}
+          </div>
+        </>
+      ),
+    },
+    {
+      head: "State",
+      cell: (row) => <Status tone={row.state === "active" ? "good" : "idle"}>{row.state}</Status>,
+    },
+    {
+      head: "May",
+      wide: true,
+      cell: (row) =>
+        row.scopes.includes("admin")
+          ? SCOPE_WORDS.admin
+          : row.scopes.map((scope) => SCOPE_WORDS[scope] ?? scope).join("; "),
+    },
+    { head: "Last used", wide: true, tight: true, cell: (row) => <Time at={row.last_used_at} as="ago" /> },
+    { head: "Expires", wide: true, cell: (row) => <Time at={row.expires_at} as="day" /> },
+    {
+      head: "Actions",
+      quiet: true,
+      end: true,
+      cell: (row) =>
+        row.state === "active" && (
+          <Button size="xs" variant="default" onClick={() => setChosen(row)}>
+            Revoke
+          </Button>
+        ),
+    },
+  ];
   return (
     <>
-      <Table highlightOnHover className={css.table}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Name</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th className={css.wide}>May</Table.Th>
-            <Table.Th className={css.wide}>Last used</Table.Th>
-            <Table.Th className={css.wide}>Expires</Table.Th>
-            <Table.Th aria-label="Actions" />
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.map((row) => (
-            <Table.Tr key={row.id}>
-              <Table.Td>
-                <strong className="break">{row.name}</strong>
-                <div className={css.under}>
-                  <span className="mono">{row.hint}…</span>
-                  {own(row) && " you are signed in with it"}
-                </div>
-              </Table.Td>
-              <Table.Td>
-                <Status tone={row.state === "active" ? "good" : "idle"}>{row.state}</Status>
-              </Table.Td>
-              <Table.Td className={css.wide}>
-                {row.scopes.includes("admin")
-                  ? SCOPE_WORDS.admin
-                  : row.scopes.map((scope) => SCOPE_WORDS[scope] ?? scope).join("; ")}
-              </Table.Td>
-              <Table.Td className={`${css.wide} ${css.tight}`}>
-                <Time at={row.last_used_at} as="ago" />
-              </Table.Td>
-              <Table.Td className={css.wide}>
-                <Time at={row.expires_at} as="day" />
-              </Table.Td>
-              <Table.Td className={css.number}>
-                {row.state === "active" && (
-                  <Button size="xs" variant="default" onClick={() => setChosen(row)}>
-                    Revoke
-                  </Button>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+      <Rows rows={rows} columns={columns} id={(row) => row.id} />
       <ConfirmByName
         opened={chosen !== undefined}
         onClose={() => setChosen(undefined)}

@@ -28,9 +28,11 @@ export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
     estimateSize: () => line,
     overscan: 8,
   });
-  useStaying(scroller, listed, line);
-  if (messages.length === 0) return empty;
   const items = virtual.getVirtualItems();
+  const away = (virtual.scrollOffset ?? 0) > line;
+  useStaying(scroller, listed, away ? line : 0);
+  const newest = useNewest(scroller, listed, away ? Number.POSITIVE_INFINITY : items.length);
+  if (messages.length === 0) return empty;
   return (
     <>
       <Scroller ref={scroller} label="Messages" className={css.scroller}>
@@ -38,7 +40,7 @@ export function MessageList({ messages, listed = 0, empty }: MessageListProps) {
           <ul className={css.lines} style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map(({ index }) => {
               const message = messages[index] as LiveMessage;
-              return <Line key={message.sequence} message={message} height={line} open={setOpened} />;
+              return <Line key={newest - index} message={message} height={line} open={setOpened} />;
             })}
           </ul>
         </div>
@@ -63,7 +65,7 @@ interface LineProps {
   open: (message: LiveMessage) => void;
 }
 
-/** Drawn once: it stands below the line before it, so that one that comes above changes nothing in it. */
+/** It stands below the line before it, so that one that comes above changes nothing in it. */
 const Line = memo(function Line({ message, height, open }: LineProps) {
   return (
     <li className={css.place} style={{ height }}>
@@ -79,15 +81,37 @@ const Line = memo(function Line({ message, height, open }: LineProps) {
   );
 });
 
-/** Whoever has scrolled away from the newest keeps what is in sight as new lines come above it. */
+/** Whoever has scrolled away from the newest keeps what is in sight as new lines come above it, so many px each. */
 function useStaying(scroller: RefObject<HTMLDivElement | null>, listed: number, line: number): void {
   const before = useRef(listed);
   useLayoutEffect(() => {
     const came = listed - before.current;
     before.current = listed;
-    const box = scroller.current;
-    if (box && came > 0 && box.scrollTop > line) box.scrollTop += came * line;
+    if (scroller.current && came > 0 && line > 0) scroller.current.scrollTop += came * line;
   }, [scroller, listed, line]);
+}
+
+/**
+ * The newest line's key; each below it has the next lower one. A line that stays in sight keeps its key; where as many
+ * have come as are `inSight`, each place keeps it and shows another message: hundreds a second cost no new elements.
+ * The focus is not left on a message that one has not chosen.
+ */
+function useNewest(scroller: RefObject<HTMLDivElement | null>, listed: number, inSight: number): number {
+  const held = useRef({ listed, newest: listed, renewals: 0 });
+  if (held.current.listed !== listed) {
+    const { listed: before, newest, renewals } = held.current;
+    const renewed = listed - before >= inSight;
+    held.current = renewed
+      ? { listed, newest, renewals: renewals + 1 }
+      : { listed, newest: newest + listed - before, renewals };
+  }
+  const { newest, renewals } = held.current;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever all lines show other messages
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (box?.contains(document.activeElement)) box.focus({ preventScroll: true });
+  }, [scroller, renewals]);
+  return newest;
 }
 
 export function Badges({ message }: { message: LiveMessage }) {
