@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from ipaddress import ip_address
 
@@ -35,14 +35,16 @@ def check(
     *,
     before: BrokerSettings | None = None,
     held_key: SecretStr | None = None,
+    key_is_sealed: bool = False,
 ) -> None:
     """Refuse (`certificate.invalid`, `request.invalid`) what is new here and cannot be used, by its field.
 
     What was saved before is left alone: an integration with an expired certificate can still be renamed.
+    `key_is_sealed`: the key of a new certificate cannot be looked at here; connecting shows whether it fits.
     """
     if before is None or settings.host != before.host:
         _check_host(settings.host)
-    if pair_is_new(settings, sent, before):
+    if pair_is_new(settings, sent, before) and ("client_key" in sent or not key_is_sealed):
         key = sent.get("client_key", held_key)
         pem.check_client(
             settings.client_certificate or "",
@@ -60,10 +62,26 @@ def check(
 
 def check_unsaved(settings: BrokerSettings, sent: Mapping[str, SecretStr], now: datetime) -> None:
     """The same of settings that nothing is held for: all secrets that they need must be there."""
-    for name in secrets_needed(settings):
-        if name not in sent:
-            raise Refused("request.invalid", f"auth {settings.auth} needs it", field=FIELDS[name])
+    _check_needed(settings, sent)
     check(settings, sent, now)
+
+
+def check_change(
+    settings: BrokerSettings,
+    sent: Mapping[str, SecretStr],
+    before: BrokerSettings,
+    held: Collection[str],
+    now: datetime,
+) -> None:
+    """The same of a change that is only tried: `held` are the names of the secrets that are there already."""
+    _check_needed(settings, {*sent, *held})
+    check(settings, sent, now, before=before, key_is_sealed="client_key" in held)
+
+
+def _check_needed(settings: BrokerSettings, there: Collection[str]) -> None:
+    for name in secrets_needed(settings):
+        if name not in there:
+            raise Refused("request.invalid", f"auth {settings.auth} needs it", field=FIELDS[name])
 
 
 def _check_host(host: str) -> None:

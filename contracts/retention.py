@@ -45,6 +45,26 @@ class GetRetention(Model):
     organization: str
 
 
+LEFT_MAX = 100_000  # rows that are counted: there may be more
+
+
+DeletionState = Literal["waiting", "running", "done"]
+
+
+class Deletion(Model):
+    """How far it is: `waiting` for its turn, or for roll-ups that are to be computed of it before.
+
+    `rows_deleted` since `began_at`, one by one: days that nobody keeps longer go as a whole, and uncounted. `rows_left`
+    are of readings and messages, LEFT_MAX: so many or more; `rollups_left`: of roll-ups there are some."""
+
+    state: DeletionState
+    began_at: datetime | None
+    ended_at: datetime | None
+    rows_deleted: int
+    rows_left: int
+    rollups_left: bool
+
+
 class RetentionView(Retention):
     """What holds, and since when there is anything of each: what was let go does not come back."""
 
@@ -52,6 +72,7 @@ class RetentionView(Retention):
     raw_since: datetime | None = None
     minutes_since: datetime | None = None
     hours_since: datetime | None = None
+    deletion: Deletion | None = None  # of what is past it; None: nothing had to go yet
 
 
 Tier = Literal["readings", "messages", "minutes", "hours", "days"]

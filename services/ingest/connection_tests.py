@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from contracts.activity import ActivityRecorded
+from contracts.broker_secrets import secrets_allowed
 from contracts.broker_topics import default_topics
 from contracts.connection_test import ConnectionTested, TestConnection
 from contracts.failures import Refused
@@ -65,10 +66,11 @@ class ConnectionTests:
         self._activity.note(request.organization, event, request.actor)
 
     async def _secrets(self, request: TestConnection) -> dict[str, str]:
-        """What the caller sent; for the rest, what the saved integration holds."""
+        """What the caller sent; for the rest of what these settings take, what the saved integration holds."""
         sent = {name: secret.get_secret_value() for name, secret in request.secrets.items()}
         if request.integration is None:
             return sent
         wanted = await self._manager.wanted(Key(request.organization, request.integration))
-        held = {name: reference for name, reference in wanted.secrets.items() if name not in sent}
+        missing = set(secrets_allowed(request.settings)) - set(sent)
+        held = {name: reference for name, reference in wanted.secrets.items() if name in missing}
         return {**await secrets.read(self._bus, wanted.key, held), **sent}

@@ -66,13 +66,27 @@ _SHORTER = {
     "hours": "SELECT organization, hours_deleted AS done, hours_since AS since FROM retentions"
     " WHERE hours_since > greatest(hours_deleted, $1) AND isfinite(hours_since)",
 }
+# What is under way goes on where it was cut off.
+_BEGIN = (
+    "UPDATE retentions SET began_at = now(), ended_at = NULL, rows_gone = 0"
+    " WHERE organization = $1 AND (began_at IS NULL OR ended_at IS NOT NULL)"
+)
+_END = "UPDATE retentions SET ended_at = now() WHERE began_at IS NOT NULL AND ended_at IS NULL"
 _DONE = "UPDATE retentions SET {tier}_deleted = $2 WHERE organization = $1"
-# Within a day, which is one partition: a row's place is its own there.
-_SOME = """
-DELETE FROM {table} WHERE {column} >= $2 AND {column} < $3 AND ctid = ANY (ARRAY (
-    SELECT ctid FROM {table} WHERE organization = $1 AND {column} >= $2 AND {column} < $3 LIMIT {rows}))
+_COUNTED = """
+WITH gone AS ({statement} RETURNING 1), counted AS (
+    UPDATE retentions SET rows_gone = rows_gone + (SELECT count(*) FROM gone) WHERE organization = $1)
+SELECT count(*) FROM gone
 """
-_OF_DEVICES = "DELETE FROM {table} WHERE device = ANY ($1::int[]) AND time >= $2 AND time < $3"
+# Within a day, which is one partition: a row's place is its own there.
+_SOME = _COUNTED.replace(
+    "{statement}",
+    "DELETE FROM {table} WHERE {column} >= $2 AND {column} < $3 AND ctid = ANY (ARRAY (SELECT ctid FROM {table}"
+    " WHERE organization = $1 AND {column} >= $2 AND {column} < $3 LIMIT {rows}))",
+)
+_OF_DEVICES = _COUNTED.replace(
+    "{statement}", "DELETE FROM {table} WHERE device = ANY ($2::int[]) AND time >= $3 AND time < $4"
+)
 _OLDEST = "SELECT min({column}) FROM {table} WHERE organization = $1 AND {column} < $2"
 _DEVICES = "SELECT id FROM devices WHERE organization = $1 ORDER BY id"
 
@@ -124,6 +138,7 @@ class RetentionKeeper:
                 await self._drop(holder, today)
                 for tier in TIERS:
                     await self._delete(tier)
+                await holder.execute(_END)
             finally:
                 with suppress(*AWAY):
                     await holder.execute("SELECT pg_advisory_unlock($1)", LOCK)
@@ -171,11 +186,12 @@ class RetentionKeeper:
                 return
             shorter = await connection.fetch(_SHORTER[tier.name], longest[tier.name])
         for row in shorter:
+            await self._pool.execute(_BEGIN, row["organization"])
             for table, column in tier.by_rows:
                 await self._delete_rows(table, column, row["organization"], row["since"])
             for table, at_once in tier.by_device:
                 await self._delete_of_devices(table, at_once, row["organization"], row["done"], row["since"])
-            await self._execute(_DONE.format(tier=tier.name), row["organization"], row["since"])
+            await self._pool.execute(_DONE.format(tier=tier.name), row["organization"], row["since"])
 
     async def _delete_rows(self, table: str, column: str, organization: int, since: datetime) -> None:
         async with self._pool.acquire() as connection:
@@ -195,7 +211,7 @@ class RetentionKeeper:
             statement = _SOME.format(table=table, column=column, rows=ROWS)
             gone = ROWS
             while gone >= ROWS:
-                gone = await self._execute(statement, organization, *span)
+                gone = await self._pool.fetchval(statement, organization, *span)
                 await asyncio.sleep(REST_S)
 
     async def _delete_of_devices(
@@ -209,14 +225,9 @@ class RetentionKeeper:
             some = devices[first : first + DEVICES]
             start, end = done, min(since, max(done + at_once, floor))
             while start < since:
-                await self._execute(_OF_DEVICES.format(table=table), some, start, end)
+                await self._pool.execute(_OF_DEVICES.format(table=table), organization, some, start, end)
                 start, end = end, min(since, end + at_once)
                 await asyncio.sleep(REST_S / 10)
-
-    async def _execute(self, statement: str, *values: object) -> int:
-        async with self._pool.acquire() as connection:
-            done = await connection.execute(statement, *values)
-        return int(done.rpartition(" ")[2])
 
 
 def _midnight(day: date) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from contracts import dead_letter_calls, rebuild, redecode, series
 from contracts import telemetry as queries
@@ -25,6 +25,7 @@ from services.telemetry.following import Followed
 from services.telemetry.parts import NAME, Parts
 from services.telemetry.preview import Previews
 from services.telemetry.queries import Queries
+from services.telemetry.queries.deletion import deletion
 from services.telemetry.queries.exports import Exports
 from services.telemetry.queries.retention import get_retention
 from services.telemetry.queries.stats import StatsCalls
@@ -80,7 +81,8 @@ def serve_kept(parts: Parts, answers: Queries) -> None:
 
     async def kept(query: GetRetention) -> RetentionView:
         chosen = directory.retentions.get(query.organization)
-        return await get_retention(answers.store, query, chosen, default)
+        gone = await deletion(parts.pool, query.organization, chosen or default, datetime.now(UTC))
+        return await get_retention(answers.store, query, chosen, default, gone)
 
     erasures = ErasureCalls(answers.store)
     rpc.serve(broker, GET_RETENTION, kept, queue=NAME)

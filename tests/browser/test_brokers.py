@@ -111,6 +111,19 @@ def test_what_was_emptied_or_checked_again_in_the_settings_is_so_at_the_broker(
     expect(trouble).to_contain_text("What to do: Put the certificate of the authority")
     page.get_by_role("tab", name="Settings").click()
     upload(member, "Certificate authority, if it is your own", certificates.authority)
+    # What stands in the form is tested as it stands, with the password that is held, and is not saved by that
+    fill(member, {"Host": "127.0.0.1", "Server name": "localhost"})
+    page.get_by_role("button", name="Test the connection").click()
+    expect(page.get_by_text("The connection works.")).to_be_visible()
+    fill(member, {"Password": "open barley"})
+    page.get_by_role("button", name="Test the connection").click()
+    expect(page.get_by_text("It does not connect yet")).to_be_visible()
+    fill(member, {"Port": "0"})
+    page.get_by_role("button", name="Test the connection").click()
+    expect(page.get_by_label("Port", exact=True)).to_have_attribute("aria-invalid", "true")
+    assert tenant.get(f"/integrations/{id}")["settings"]["host"] == "localhost"
+    assert "open sesame" not in page.content()
+    fill(member, {"Host": "localhost", "Server name": "", "Password": "", "Port": str(broker.tls_port)})
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Connected", exact=True).first).to_be_visible()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -121,6 +122,7 @@ def test_longer_is_saved_at_once_and_shorter_only_by_the_organizations_name(
     expect(page.get_by_text("60 days")).to_be_visible()
     page.get_by_role("button", name="Change").click()
     page.get_by_label("Readings and messages, days").fill("7")
+    page.get_by_label("By the minute, days").fill("90")
     page.get_by_role("button", name="Save").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("kept for 7 days instead of 60 days")
@@ -193,3 +195,19 @@ def test_the_overview_shows_the_last_hour_in_a_new_tab(member: Visitor, tenant: 
     tile = member.page.get_by_role("link", name="Devices online")
     expect(tile).to_contain_text("2 of 3")
     expect(member.page.get_by_role("link", name="Open alerts")).to_contain_text("last hour")
+
+
+def test_a_shorter_retention_shows_how_far_its_deletion_is(member: Visitor, tenant: Tenant) -> None:
+    old = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+    body = {"topic": "devices/d1/telemetry", "payload": {"timestamp": old, "temperature": 20}}
+    tenant.post("/ingest", body, expect=202)
+    eventually_now(lambda: tenant.get("/devices")["items"])
+    wanted = {"raw_days": 7, "minutes_days": 90, "hours_days": None}
+    changed = tenant.http.put("/v1/retention", json=wanted)
+    assert changed.status_code == 200, changed.text
+    page = member.page
+    member.open("/data", "Stored data")
+    # It waits for the roll-ups of those hours first: that may take minutes.
+    told = page.get_by_role("region", name="Deletion of what is older")
+    expect(told).to_contain_text("What")
+    member.assert_accessible()

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from contracts import connection_test
-from tests.gateway.peers import Peers
+from contracts.integrations import ChangeIntegration
+from tests.gateway.peers import KEYS, Peers, bearer
 from tests.gateway.problem_assertions import assert_problem
 from tests.gateway.sse import Event, Stream
 
@@ -82,3 +83,50 @@ async def test_a_probe_topic_that_is_none_is_refused(
         response = await alpha.post(url, json={**body, "probe_topic": topic})
         assert_problem(response, "topic.invalid", "probe_topic")
     assert not [asked for asked in peers.asked if isinstance(asked, connection_test.TestConnection)]
+
+
+async def test_a_saved_integration_is_tested_as_it_would_be_after_a_change(
+    alpha: httpx.AsyncClient, peers: Peers
+) -> None:
+    """Nothing is saved; secrets that are not sent are left to whoever holds them."""
+    body: dict[str, Any] = {
+        "settings": {"host": "other.example", "port": 1884},
+        "topics": [{"filter": "a/#"}],
+    }
+    assert (await alpha.post("/v1/integrations/int_1/test", json=body)).status_code == 200
+    asked = peers.last(connection_test.TestConnection)
+    assert (asked.integration, asked.settings.host, asked.settings.port) == ("int_1", "other.example", 1884)
+    assert (asked.secrets, [each.filter for each in asked.topics]) == ({}, ["a/#"])
+    body = {"settings": {"username": "u", "password": "hush"}}
+    response = await alpha.post("/v1/integrations/int_1/test", json=body)
+    assert "hush" not in response.text
+    sent = peers.last(connection_test.TestConnection).secrets
+    assert {name: value.get_secret_value() for name, value in sent.items()} == {"password": "hush"}
+    assert not [each for each in peers.asked if isinstance(each, ChangeIntegration)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"port": 0}, "settings.port"),
+        ({"colour": "red"}, "settings.colour"),
+        ({"host": "[::1]"}, "settings.host"),
+        ({"auth": "azure_sas", "protocol": "mqtts", "device_id": "d"}, "settings.shared_access_key"),
+    ],
+    ids=["port", "unknown", "brackets", "secret"],
+)
+async def test_a_change_that_could_not_be_saved_is_not_tested(
+    alpha: httpx.AsyncClient, peers: Peers, settings: dict[str, Any], field: str
+) -> None:
+    response = await alpha.post("/v1/integrations/int_1/test", json={"settings": settings})
+    assert_problem(response, "request.invalid", field)
+    assert not peers.count(connection_test.TestConnection)
+
+
+async def test_another_organizations_secrets_are_tested_by_nobody_else(
+    alpha: httpx.AsyncClient, http: httpx.AsyncClient, peers: Peers
+) -> None:
+    body = {"settings": {"host": "thief.example"}}
+    response = await http.post("/v1/integrations/int_1/test", json=body, headers=bearer(KEYS.beta))
+    assert_problem(response, "not_found")
+    assert not peers.count(connection_test.TestConnection)

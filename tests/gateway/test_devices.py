@@ -124,6 +124,12 @@ async def test_a_change_that_cannot_be_is_named(
         ("100%25%2Fx", "100%/x"),
         ("%2F", "/"),
         ("%C3%A9%2F%2E%2E%2Fx", "é/../x"),
+        ("~.", "."),
+        ("~..", ".."),
+        ("~~..", "~.."),
+        ("~...", "~..."),
+        ("~x", "~x"),
+        ("..%2F", "../"),
     ],
 )
 async def test_an_id_may_hold_what_parts_a_path(

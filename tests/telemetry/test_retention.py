@@ -30,7 +30,7 @@ from contracts.telemetry import (
 from deploy.local.nats import NatsServer
 from deploy.local.postgres import DatabaseUrls
 from services.telemetry.database import plain_url
-from services.telemetry.retention import RetentionKeeper
+from services.telemetry.retention import LOCK, RetentionKeeper
 from tests.conftest import RunService
 from tests.support.eventually import eventually
 from tests.support.service import Service
@@ -153,6 +153,38 @@ async def test_a_shorter_retention_hides_at_once_deletes_soon_and_leaves_roll_up
     assert detail.latest["t"] == latest
 
 
+async def test_a_deletion_says_how_much_is_left_and_how_much_is_gone(here: World) -> None:
+    org, other = await new_organization(here), await new_organization(here, "Keeps it")
+    for each in (org, other):
+        await filled(here, each)
+        await rolled_up(here, each)
+    await keep(here, other, 100, 200)
+    await since(here, other, raw_since=TODAY - timedelta(days=100))
+    await here.database.execute("SELECT pg_advisory_lock($1)", LOCK)  # as if another replica deleted
+    try:
+        await keep(here, org, 7, 90)
+        await since(here, org, raw_since=TODAY - timedelta(days=7))
+        view = await here.ask(GET_RETENTION, GetRetention(organization=org))
+        assert view.deletion is not None
+        assert (view.deletion.state, view.deletion.rows_left) == ("waiting", 360)
+    finally:
+        await here.database.execute("SELECT pg_advisory_unlock($1)", LOCK)
+
+    async def done() -> bool:
+        held = (await here.ask(GET_RETENTION, GetRetention(organization=org))).deletion
+        return held is not None and (held.state, held.rows_deleted, held.rows_left) == ("done", 360, 0)
+
+    await eventually(done)
+    held = (await here.ask(GET_RETENTION, GetRetention(organization=org))).deletion
+    assert held is not None
+    assert held.began_at is not None
+    assert held.ended_at is not None
+    assert held.began_at < held.ended_at
+    theirs = (await here.ask(GET_RETENTION, GetRetention(organization=other))).deletion
+    assert theirs is not None
+    assert (theirs.rows_deleted, theirs.rows_left) == (0, 0), "nothing of another organization's is told"
+
+
 async def test_raw_readings_stay_while_their_roll_ups_are_not_made(
     here: World, services: list[Service]
 ) -> None:
@@ -168,6 +200,12 @@ async def test_raw_readings_stay_while_their_roll_ups_are_not_made(
     await keep(here, org, 7, 90)
     await since(here, org, raw_since=OLD)
     assert (await stored(here, org))["samples"] == 720
+
+    async def waits() -> bool:
+        held = (await here.ask(GET_RETENTION, GetRetention(organization=org))).deletion
+        return held is not None and held.state == "waiting"
+
+    await eventually(waits)
     await here.database.execute(
         "UPDATE dirty_hours SET since = now() WHERE hour = $1", OLD + timedelta(hours=1)
     )

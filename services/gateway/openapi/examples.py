@@ -249,7 +249,7 @@ EXAMPLES: dict[str, Any] = {
     "IntegrationChange": VARIANTS["IntegrationChange"]["A setting"],
     "Preset": PRESET,
     "IntegrationView": _INTEGRATION,
-    "TestOfIntegration": {"probe_topic": "hybridmq/test"},
+    "TestOfIntegration": {"settings": {"port": 1884}, "probe_topic": "hybridmq/test"},
     "ConnectionToTest": {"settings": {"host": "broker.example.com", "username": "hybridmq", "password": "…"}},
     "ConnectionTested": {"ok": True, "steps": _STEPS},
     "MessageToPublish": {
@@ -370,6 +370,14 @@ EXAMPLES: dict[str, Any] = {
         "raw_since": "2026-11-14T00:00:00Z",
         "minutes_since": "2026-08-23T00:00:00Z",
         "hours_since": None,
+        "deletion": {
+            "state": "running",
+            "began_at": "2026-11-21T18:00:00.412Z",
+            "ended_at": None,
+            "rows_deleted": 40_000,
+            "rows_left": 61_200,
+            "rollups_left": True,
+        },
     },
     "StorageView": {
         "bytes": 7_311_360,

@@ -13,7 +13,7 @@ from litestar.response import Stream
 from pydantic import StringConstraints
 from pydantic_core import to_json
 
-from contracts.broker_checks import check_unsaved
+from contracts.broker_checks import check_change, check_unsaved
 from contracts.broker_secrets import BrokerSettingsWithSecrets
 from contracts.broker_settings import BrokerSettings
 from contracts.broker_topics import check_publish, check_topics
@@ -22,6 +22,7 @@ from contracts.failures import Failure, Refused
 from contracts.integrations import GET_INTEGRATION, GetIntegration, Topics
 from contracts.topics import TOPIC_BYTES_MAX
 from services.gateway.bodies import JSON, Body
+from services.gateway.merge import changed_settings
 from services.gateway.parameters import Caller, Id
 from services.gateway.problems import problem
 from services.gateway.routes.integrations import secrets_of
@@ -68,8 +69,12 @@ class ConnectionToTest(Body):
 
 
 class TestOfIntegration(Body):
-    """With `probe_topic`, a message is published to it and must come back."""
+    """`settings` and `topics` as in a change of the integration: laid over what is saved, tested, and not saved.
 
+    With `probe_topic`, a message is published to it and must come back."""
+
+    settings: dict[str, Any] | None = None
+    topics: Topics | None = None
     probe_topic: ProbeTopic | None = None
 
 
@@ -104,7 +109,8 @@ async def test_connection(
 @post(
     "/v1/integrations/{id:str}/test",
     status_code=200,
-    opt={**_OPTIONS, "failures": ("integration.hosted", *_OPTIONS["failures"])},
+    request_max_body_size=MESSAGE_BODY_BYTES_MAX,
+    opt={**_OPTIONS, "failures": ("integration.hosted", "certificate.invalid", *_OPTIONS["failures"])},
 )
 async def test_integration(
     id: Id,
@@ -115,6 +121,9 @@ async def test_integration(
 ) -> Response[Any]:
     """Test a saved integration, with the secrets that it holds. It answers as the test before saving does.
 
+    With `settings` or `topics` it is tested as it would be after such a change (`PATCH /v1/integrations/{id}`), which
+    is not made. A secret that is not sent, or null, is the one that is held; none is ever sent back.
+
     The test comes with a client id of its own, beside the connection of the integration; only where AWS IoT
     Core or Azure IoT Hub bind the client id, it takes that connection's place for a moment.
     """
@@ -124,15 +133,22 @@ async def test_integration(
     )
     if held.settings is None:
         raise Refused("integration.hosted", "the hosted broker needs no connection test")
-    probe_topic = data.probe_topic if data is not None else None
-    _check(held.settings, held.topics, probe_topic)
+    wished = data or TestOfIntegration()
+    settings, secrets = held.settings, {}
+    if wished.settings is not None:
+        merged = changed_settings(held.settings, wished.settings)
+        settings, secrets = merged.public(), secrets_of(merged)
+        check_change(settings, secrets, held.settings, held.has_secrets, datetime.now(UTC))
+    topics = held.topics if wished.topics is None else wished.topics
+    _check(settings, topics, wished.probe_topic)
     command = TestConnection(
         organization=organization,
         actor=caller.actor,
-        settings=held.settings,
+        settings=settings,
+        secrets=secrets,
         integration=id,
-        topics=held.topics,
-        probe_topic=probe_topic,
+        topics=topics,
+        probe_topic=wished.probe_topic,
     )
     return await _answer(gateway, command, request)
 

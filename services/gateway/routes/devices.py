@@ -175,7 +175,10 @@ def _tags(tags: list[str] | None) -> tuple[str, ...]:
 
 @get("/v1/devices/{id:str}")
 async def get_device(id: Id, gateway: Backend, caller: Caller) -> DeviceDetail:
-    """Get a device: name, tags, last seen, online, the latest value of each metric."""
+    """Get a device: name, tags, last seen, online, the latest value of each metric.
+
+    In a path, `/` in an id is `%2F`; the ids `.` and `..`, which browsers and proxies take out of paths, are written
+    `~.` and `~..`, and `~.` itself `~~.`."""
     return await gateway.ask(GET_DEVICE, GetDevice(organization=caller.organization, id=id))
 
 

@@ -36,7 +36,8 @@ async def get_retention(gateway: Backend, caller: Caller) -> RetentionView:
 
     `raw_days` of readings and messages, `minutes_days` of roll-ups by the minute, `hours_days` of those by hour and day
     (null: for ever), each by the readings' own times. `raw_since`…: what is older is not seen any more; it does not
-    come back when it is to be kept longer again."""
+    come back when it is to be kept longer again. `deletion` says how far what is past it is gone from the disks, too:
+    `rows_deleted` one by one (whole days that nobody keeps longer go uncounted), `rows_left` up to 100,000."""
     return await gateway.ask(GET_RETENTION, GetRetention(organization=caller.organization))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from contracts.retention import GetRetention, Retention, RetentionView
+from contracts.retention import Deletion, GetRetention, Retention, RetentionView
 from services.telemetry.queries.session import ReadStore
 
 # -infinity as no moment: nothing was let go yet.
@@ -16,7 +16,11 @@ _SINCE = text(
 
 
 async def get_retention(
-    store: ReadStore, query: GetRetention, chosen: Retention | None, default: Retention
+    store: ReadStore,
+    query: GetRetention,
+    chosen: Retention | None,
+    default: Retention,
+    deletion: Deletion | None,
 ) -> RetentionView:
     (row,) = await store.read(query.organization, _SINCE)
     return RetentionView(
@@ -25,4 +29,5 @@ async def get_retention(
         raw_since=row.raw_since,
         minutes_since=row.minutes_since,
         hours_since=row.hours_since,
+        deletion=deletion,
     )

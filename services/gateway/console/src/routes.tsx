@@ -10,6 +10,7 @@ import {
 } from "@tanstack/react-router";
 import { actFor } from "./api/client";
 import { queryClient } from "./api/queries";
+import { asSegment, fromSegment } from "./api/segments";
 import { sessionQuery } from "./api/session";
 import type { ActivitySearch } from "./pages/activity/Activity";
 import type { AlertsSearch } from "./pages/alerts/Alerts";
@@ -233,6 +234,10 @@ const page = {
   device: createRoute({
     getParentRoute: () => signed,
     path: "/devices/$id",
+    params: {
+      parse: ({ id }: { id: string }) => ({ id: fromSegment(id) }),
+      stringify: ({ id }: { id: string }) => ({ id: asSegment(id) }),
+    },
     validateSearch: (
       search: Record<string, unknown>,
     ): { tab?: string; range?: string; from?: string; to?: string; as?: string } => ({

@@ -1,6 +1,7 @@
-import createClient, { type FetchResponse, type Middleware } from "openapi-fetch";
+import createClient, { defaultPathSerializer, type FetchResponse, type Middleware } from "openapi-fetch";
 import { type Problem, problemFrom } from "./problem";
 import type { paths } from "./schema";
+import { asSegment } from "./segments";
 import { EventParser, type StreamEvent } from "./sse";
 
 const sessionEnded = new Set<() => void>();
@@ -57,6 +58,16 @@ const session: Middleware = {
 export const api = createClient<paths>({
   baseUrl: "/",
   querySerializer: { array: { style: "form", explode: true } },
+  pathSerializer: (path, held) =>
+    defaultPathSerializer(
+      path,
+      Object.fromEntries(
+        Object.entries(held).map(([name, value]) => [
+          name,
+          typeof value === "string" ? asSegment(value) : value,
+        ]),
+      ),
+    ),
 });
 api.use(session);
 

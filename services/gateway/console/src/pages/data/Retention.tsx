@@ -11,6 +11,7 @@ import css from "@/ui/List.module.css";
 import { Card, Facts } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import { done } from "@/ui/toasts";
+import { DeletionProgress, GOING_MS, going, IDLE_MS } from "./DeletionProgress";
 
 type Kept = Pick<RetentionView, "raw_days" | "minutes_days" | "hours_days">;
 const TIERS: { of: keyof Kept; since: "raw_since" | "minutes_since" | "hours_since"; label: string }[] = [
@@ -24,6 +25,7 @@ export function Retention({ manages }: { manages: boolean }) {
   const query = useQuery({
     queryKey: ["retention"],
     queryFn: () => ok(api.GET("/v1/retention")),
+    refetchInterval: ({ state }) => (going(state.data) ? GOING_MS : IDLE_MS),
   });
   const held = query.data;
   return (
@@ -48,6 +50,7 @@ export function Retention({ manages }: { manages: boolean }) {
               <Facts
                 rows={TIERS.map((tier) => [tier.label, <Span key={tier.of} held={held} tier={tier} />])}
               />
+              <DeletionProgress held={held} />
               <p className={css.hint}>
                 Counted in days of UTC, by the times of the readings.
                 {!held.chosen && " These are the platform's usual times."}
@@ -95,6 +98,7 @@ function Change({ held, onDone }: { held: RetentionView; onDone: () => void }) {
   const saving = useMutation({
     mutationFn: (body: Kept) => ok(api.PUT("/v1/retention", { body })),
     meta: { shown: true },
+    onError: () => setAsking(false), // what went wrong stands in the form behind the question
     onSuccess: (_, saved) => {
       const lessened = TIERS.some(({ of }) => shorter(saved[of], before[of]));
       done("Kept as you said", lessened ? {} : { undo: () => saving.mutate(before) });

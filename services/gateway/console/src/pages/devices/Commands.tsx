@@ -7,7 +7,7 @@ import { Card } from "@/ui/Page";
 import { Status, type Tone } from "@/ui/Status";
 import { Time } from "@/ui/Time";
 import css from "./Device.module.css";
-import { commandsQuery } from "./queries";
+import { commandsQuery, underWay } from "./queries";
 import { SendCommand } from "./SendCommand";
 
 const TONES: Record<DeviceCommandView["state"], Tone> = {
@@ -48,7 +48,7 @@ export function Commands({ id }: { id: string }) {
 }
 
 function CommandRow({ command }: { command: DeviceCommandView }) {
-  const pending = command.state === "queued" || command.state === "sent";
+  const pending = command.state !== "delivered" && underWay(command);
   return (
     <li className={css.command}>
       <div className={css.commandHead}>
@@ -93,6 +93,8 @@ function steps({
   state,
   remark,
   attempts,
+  qos,
+  retain,
 }: DeviceCommandView): string {
   const from = Date.parse(queued_at);
   const after = (what: string, at: string | null | undefined) =>
@@ -101,6 +103,7 @@ function steps({
     after("sent", sent_at),
     after("delivered", delivered_at),
     after(state, ended_at),
+    `QoS ${qos}${retain ? ", retained" : ""}`,
     (attempts ?? 0) > 1 && `${attempts} attempts`,
     remark,
   ]

@@ -5,6 +5,7 @@ import { api, ok } from "@/api/client";
 import { asProblem } from "@/api/problem";
 import type { DeviceDetail } from "@/api/schema";
 import { ProblemAlert } from "@/ui/Feedback";
+import { parted } from "@/ui/parted";
 import { done } from "@/ui/toasts";
 import css from "./Device.module.css";
 import { described } from "./queries";
@@ -99,10 +100,6 @@ function DescribeForm({ device, onClose }: Omit<DescribeProps, "opened">) {
 }
 
 /** What was pasted, or left half typed, may hold several. */
-const parted = (tags: string[]): string[] => [
-  ...new Set(tags.flatMap((tag) => tag.split(",").map((part) => part.trim())).filter(Boolean)),
-];
-
 const written = (metadata: Record<string, unknown> | undefined): string =>
   metadata && Object.keys(metadata).length ? JSON.stringify(metadata, null, 2) : "";
 

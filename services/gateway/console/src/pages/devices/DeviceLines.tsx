@@ -1,6 +1,7 @@
 import { useRouter, useSearch } from "@tanstack/react-router";
 import { useCallback } from "react";
 import type { DeviceRow } from "@/api/schema";
+import { asSegment } from "@/api/segments";
 import { short } from "@/ui/format";
 import { Lines } from "@/ui/Lines";
 import cell from "@/ui/Lines.module.css";
@@ -70,7 +71,7 @@ function Cells({ row, online, onTag, query }: CellsProps) {
     <>
       <span className={cell.name}>
         <a
-          href={`/console/devices/${encodeURIComponent(row.id)}${query}`}
+          href={`/console/devices/${encodeURIComponent(asSegment(row.id))}${query}`}
           data-id={row.id}
           className={`${cell.link} ellipsis`}
         >

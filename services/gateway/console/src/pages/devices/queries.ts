@@ -6,7 +6,7 @@ import {
   useQuery,
 } from "@tanstack/react-query";
 import { api, ok } from "@/api/client";
-import type { DeviceRow, DeviceSettings, Erasure } from "@/api/schema";
+import type { DeviceCommandView, DeviceRow, DeviceSettings, Erasure } from "@/api/schema";
 import { intervalOf, type Range, timesOf } from "./range";
 
 export interface Wanted {
@@ -133,13 +133,17 @@ export function described(client: QueryClient, settings: DeviceSettings): Promis
   return client.invalidateQueries({ queryKey: LISTS, refetchType: "none" });
 }
 
-const UNDER_WAY = new Set(["queued", "sent", "delivered"]);
+/** Whether something may still become of it: nothing does once it has ended, or its time is over. */
+export const underWay = (command: DeviceCommandView): boolean =>
+  ["queued", "sent", "delivered"].includes(command.state) &&
+  Date.now() < Date.parse(command.expires_at) + LATE_MS;
+
+const LATE_MS = 5000; // that its time is over is an event, too
 
 export const commandsQuery = (id: string) =>
   queryOptions({
     queryKey: ["device", id, "commands"],
     queryFn: () =>
       ok(api.GET("/v1/devices/{id}/commands", { params: { path: { id }, query: { limit: 50 } } })),
-    refetchInterval: (query) =>
-      query.state.data?.items.some((each) => UNDER_WAY.has(each.state)) ? 1000 : 10_000,
+    refetchInterval: (query) => (query.state.data?.items.some(underWay) ? 1000 : 10_000),
   });

@@ -2,7 +2,7 @@ import { Button, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, ok } from "@/api/client";
-import { asProblem } from "@/api/problem";
+import { asProblem, type Problem } from "@/api/problem";
 import type { IntegrationView } from "@/api/schema";
 import { useSession } from "@/api/session";
 import { ProblemAlert } from "@/ui/Feedback";
@@ -10,6 +10,7 @@ import { Card } from "@/ui/Page";
 import { done } from "@/ui/toasts";
 import { BrokerFields } from "./BrokerFields";
 import { Certificates } from "./Certificates";
+import { ConnectionTest } from "./ConnectionTest";
 import { changeOf, fromView } from "./form";
 import css from "./Integrations.module.css";
 import { presetsQuery } from "./queries";
@@ -38,7 +39,10 @@ export function Settings({ integration }: { integration: IntegrationView }) {
       return client.invalidateQueries({ queryKey: ["integrations"] });
     },
   });
-  const problem = saving.error ? asProblem(saving.error) : null;
+  // What a test finds wrong with a field stands beside it, too.
+  const [tried, setTried] = useState<Problem | null>(null);
+  const unsaved = saving.error ? asProblem(saving.error) : null;
+  const problem = unsaved ?? tried;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     saving.mutate();
@@ -65,7 +69,21 @@ export function Settings({ integration }: { integration: IntegrationView }) {
           stored={integration.has_secrets}
         />
         <Certificates integration={integration} />
-        {problem && <ProblemAlert error={problem} />}
+        {unsaved && <ProblemAlert error={unsaved} />}
+        {manages && (
+          <div className={css.trial}>
+            <p className={css.address}>
+              Tests what stands above, also before it is saved; a secret that is left empty is the one that is
+              held.
+            </p>
+            <ConnectionTest
+              address={`/v1/integrations/${integration.id}/test`}
+              body={() => ({ settings: changeOf(form) })}
+              protocol={form.protocol}
+              onProblem={setTried}
+            />
+          </div>
+        )}
         {manages && (
           <div className={css.end}>
             <Button type="submit" loading={saving.isPending}>

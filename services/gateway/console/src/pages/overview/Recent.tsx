@@ -6,6 +6,7 @@ import { kindWords } from "@/ui/kinds";
 import { PageLink } from "@/ui/links";
 import { Card } from "@/ui/Page";
 import { Time } from "@/ui/Time";
+import { useIntegrationWords } from "../integrations/queries";
 import css from "./Overview.module.css";
 
 /** What happened last. */
@@ -15,6 +16,7 @@ export function Recent() {
     queryFn: () => ok(api.GET("/v1/activity", { params: { query: { limit: 8 } } })),
     refetchInterval: 5000,
   });
+  const words = useIntegrationWords();
   const rows = query.data?.items ?? [];
   return (
     <Card
@@ -44,7 +46,7 @@ export function Recent() {
                   {row.device_id && <strong className={css.who}> {row.device_id}</strong>}
                   {(row.summary || row.reason) && (
                     <span className={css.reason}>
-                      {row.summary || row.reason}
+                      {words(row.summary || row.reason || "")}
                       {row.details?.topic && !row.summary?.includes(String(row.details.topic)) ? (
                         <span className="mono"> {String(row.details.topic)}</span>
                       ) : null}

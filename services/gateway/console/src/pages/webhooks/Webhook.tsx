@@ -5,6 +5,7 @@ import { useState } from "react";
 import { api, ok } from "@/api/client";
 import type { WebhookDetail } from "@/api/schema";
 import { useSession } from "@/api/session";
+import { useIntegrationNames } from "@/pages/integrations/queries";
 import { ConfirmByName } from "@/ui/ConfirmByName";
 import { Answered } from "@/ui/Feedback";
 import { count } from "@/ui/format";
@@ -28,6 +29,7 @@ export function Webhook() {
     refetchInterval: 5000,
   });
   const [secret, setSecret] = useState<string>();
+  const named = useIntegrationNames();
   const webhook = query.data;
   return (
     <Page
@@ -59,7 +61,7 @@ export function Webhook() {
       {webhook && (
         <>
           <Card title="What it does">
-            <Facts rows={facts(webhook)} />
+            <Facts rows={facts(webhook, named)} />
           </Card>
           {manages && <TestCall id={id} />}
           <Deliveries id={id} manages={manages} />
@@ -69,7 +71,7 @@ export function Webhook() {
   );
 }
 
-function facts(webhook: WebhookDetail): [string, React.ReactNode][] {
+function facts(webhook: WebhookDetail, named: (id: string) => string): [string, React.ReactNode][] {
   const held = webhook.delivery;
   return [
     [
@@ -79,6 +81,8 @@ function facts(webhook: WebhookDetail): [string, React.ReactNode][] {
       </span>,
     ],
     ["Hears", webhook.events.join(", ")],
+    ["Integration", webhook.integration_id ? named(webhook.integration_id) : "any"],
+    ["Devices", webhook.device_ids?.join(", ") || "all"],
     ["Topics", webhook.topic_filters?.join(", ") || "all"],
     ["Order", webhook.ordered ? "of each device" : "as it comes"],
     ["Headers of your own", webhook.headers?.join(", ") || "none"],

@@ -1,10 +1,13 @@
-import { Button, Checkbox, TextInput } from "@mantine/core";
-import type { UseMutationResult } from "@tanstack/react-query";
+import { Button, Checkbox, Select, TagsInput, TextInput } from "@mantine/core";
+import { type UseMutationResult, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { asProblem } from "@/api/problem";
+import { asProblem, type Problem } from "@/api/problem";
 import type { WebhookView } from "@/api/schema";
+import { integrationsQuery } from "@/pages/integrations/queries";
 import { ProblemAlert } from "@/ui/Feedback";
 import css from "@/ui/List.module.css";
+import { parted } from "@/ui/parted";
+import { type Header, HeadersField, headersOf } from "./HeadersField";
 
 const EVENTS = [
   { value: "alert.*", label: "Alerts" },
@@ -12,6 +15,18 @@ const EVENTS = [
   { value: "device.*", label: "Devices that come, go or are refused" },
   { value: "credential.*", label: "Changes of credentials" },
   { value: "message", label: "Messages of devices" },
+];
+
+const DEVICES_MAX = 100;
+const SHOWN = [
+  "name",
+  "url",
+  "events",
+  "integration_id",
+  "topic_filters",
+  "device_ids",
+  "ordered",
+  "headers",
 ];
 
 const commas = (text: string): string[] =>
@@ -24,8 +39,11 @@ export interface WebhookBody {
   name: string;
   url: string;
   events: string[];
+  integration_id: string | null;
   topic_filters: string[];
+  device_ids: string[];
   ordered: boolean;
+  headers?: Record<string, string>;
 }
 
 interface FormProps {
@@ -43,19 +61,30 @@ export function WebhookForm({ held, action, saving }: FormProps) {
   );
   const [others, setOthers] = useState(held?.events.filter((each) => !known.includes(each)).join(", ") ?? "");
   const [filters, setFilters] = useState(held?.topic_filters?.join(", ") ?? "");
+  const [integration, setIntegration] = useState(held?.integration_id ?? null);
+  const [devices, setDevices] = useState<string[]>(held?.device_ids ?? []);
+  const kept = held?.headers ?? [];
+  const [headers, setHeaders] = useState<Header[] | undefined>(kept.length ? undefined : []);
+  const integrations = useQuery(integrationsQuery).data ?? [];
   const [ordered, setOrdered] = useState(held?.ordered ?? false);
   const messages = events.includes("message");
   const problem = saving.error && asProblem(saving.error);
+  const wished = headers && headersOf(headers);
+  const body: WebhookBody = {
+    name: name.trim(),
+    url: url.trim(),
+    events: [...events, ...commas(others)],
+    integration_id: integration,
+    topic_filters: messages ? commas(filters) : [],
+    device_ids: devices,
+    ordered,
+    headers: wished,
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    saving.mutate({
-      name: name.trim(),
-      url: url.trim(),
-      events: [...events, ...commas(others)],
-      topic_filters: messages ? commas(filters) : [],
-      ordered,
-    });
+    saving.mutate(body);
   };
+  const elsewhere = problem?.errors.every((each) => !SHOWN.includes(each.field.split(".")[0] ?? ""));
   return (
     <form onSubmit={submit} className={css.form}>
       <TextInput
@@ -78,7 +107,12 @@ export function WebhookForm({ held, action, saving }: FormProps) {
         onChange={(event) => setUrl(event.currentTarget.value)}
         error={problem?.of("url")}
       />
-      <Checkbox.Group label="It hears" value={events} onChange={setEvents} error={problem?.of("events")}>
+      <Checkbox.Group
+        label="It hears"
+        value={events}
+        onChange={setEvents}
+        error={others ? undefined : problem?.of("events")}
+      >
         <div className={css.form}>
           <span />
           {EVENTS.map((each) => (
@@ -91,6 +125,7 @@ export function WebhookForm({ held, action, saving }: FormProps) {
         placeholder="api-key.revoked, redecode.*"
         value={others}
         onChange={(event) => setOthers(event.currentTarget.value)}
+        error={others ? itemError(problem, "events", saving.variables?.events) : undefined}
       />
       {messages && (
         <TextInput
@@ -99,23 +134,51 @@ export function WebhookForm({ held, action, saving }: FormProps) {
           placeholder="devices/+/telemetry"
           value={filters}
           onChange={(event) => setFilters(event.currentTarget.value)}
-          error={problem?.of("topic_filters")}
+          error={itemError(problem, "topic_filters", saving.variables?.topic_filters)}
         />
       )}
+      <Select
+        label="Integration"
+        description="What comes by this one alone"
+        placeholder="Any"
+        clearable
+        data={integrations.map((each) => ({ value: each.id, label: each.name }))}
+        value={integration}
+        onChange={setIntegration}
+        error={problem?.of("integration_id")}
+      />
+      <TagsInput
+        label="Devices"
+        description="What is of these alone; Enter or a comma ends an id. Empty: all."
+        placeholder={devices.length ? undefined : "boiler-7"}
+        acceptValueOnBlur
+        maxTags={DEVICES_MAX}
+        value={devices}
+        onChange={(next) => setDevices(parted(next))}
+        error={itemError(problem, "device_ids", saving.variables?.device_ids)}
+      />
+      <HeadersField held={kept} rows={headers} onChange={setHeaders} problem={problem} />
       <Checkbox
         label="In order for each device: one call at a time"
         checked={ordered}
         onChange={(event) => setOrdered(event.currentTarget.checked)}
       />
-      {problem && !problem.errors.length && <ProblemAlert error={problem} />}
+      {problem && elsewhere && <ProblemAlert error={problem} />}
       <Button
         type="submit"
         fullWidth
         loading={saving.isPending}
-        disabled={events.length + commas(others).length === 0}
+        disabled={body.events.length === 0 || (headers && !wished)}
       >
         {action}
       </Button>
     </form>
   );
+}
+
+/** Of a list that is one field: which of its items, and what is wrong with it. */
+function itemError(problem: Problem | null, field: string, sent: string[] | undefined): string | undefined {
+  const found = problem?.errors.find((each) => each.field === field || each.field.startsWith(`${field}.`));
+  const item = sent?.[Number(found?.field.split(".")[1])];
+  return found && [item, found.detail].filter(Boolean).join(": ");
 }
