@@ -8,7 +8,8 @@ The servers of a test are, from the cheapest to the dearest:
 - `stack`: the whole platform, shared by all tests of the worker;
 - `own_stack`: the whole platform for one module, which may kill its parts.
 
-All of them start from one prepared state (tests/support/prepared.py).
+All of them start from one prepared state (tests/support/prepared.py); services are forks of a process that has
+imported them (tests/support/template.py).
 """
 
 import gc
