@@ -19,7 +19,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from shutil import which
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,7 +71,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=20, help="of each run of the live tail")
     parser.add_argument("--devices", type=int, default=10_000)
     options = parser.parse_args(arguments)
-    chromium = which("chromium")
+    chromium = find_chromium()
     if chromium is None:
         raise SystemExit("Chromium is not installed: tests/support/install.sh")
     console.build()

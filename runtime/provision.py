@@ -22,7 +22,7 @@ from runtime.observe import log
 from runtime.settings import BusSettings, load
 
 _log = log(part="provision")
-ATTACH_PATIENCE_S = 30.0
+ATTACH_PATIENCE_S = 60.0  # the server tries a source again after ever longer pauses
 
 
 class ProvisionSettings(BusSettings):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from shutil import which
 from typing import Any, Protocol
 
 import pytest
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from deploy.local import console
 from deploy.local.stack import Stack
-from tests.support.browser import Visitor, visiting
+from tests.support.browser import Visitor, find_chromium, visiting
 from tests.support.tenant import Tenant
 
 
@@ -29,7 +28,7 @@ def built_console() -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium a file: while Playwright's synchronous part runs, no test of asyncio can in the same process."""
-    chromium = which("chromium")
+    chromium = find_chromium()
     if chromium is None:
         pytest.skip("Chromium is not installed: run tests/support/install.sh as root")
     with sync_playwright() as playwright:

@@ -175,7 +175,7 @@ def test_an_export_that_is_refused_says_why_on_the_page(member: Visitor, tenant:
     key = next(each for each in tenant.all("/api-keys"))
     assert tenant.http.delete(f"/v1/api-keys/{key['id']}").status_code in (200, 204)
     page.get_by_role("link", name="CSV").click()
-    member.see("Sign in")
+    expect(page.get_by_role("dialog", name="Sign in again")).to_be_visible()
 
 
 def test_a_refusal_that_a_browser_visits_is_a_problem_document(member: Visitor) -> None:

@@ -53,7 +53,8 @@ def test_a_job_is_cancelled_and_says_what_stays(member: Visitor, tenant: Tenant)
     eventually_now(lambda: len(list(tenant.all("/telemetry"))) == many, every_s=0.5)
     ordered = {"from": "2026-01-01T00:00:00Z", "decoder": {"name": "raw"}}
     id = tenant.post("/redecode", ordered, expect=202)["id"]
-    tenant.post(f"/redecode/{id}/pause", {}, expect=200)  # so that it is there for as long as somebody looks
+    # So that it is there for as long as somebody looks; before it has begun it cannot be paused.
+    eventually_now(lambda: tenant.http.post(f"/v1/redecode/{id}/pause", json={}).status_code == 200)
     member.open("/redecode", "Redecode")
     row = member.page.get_by_role("row").filter(has_text="with raw")
     expect(row.get_by_text("Paused")).to_be_visible()

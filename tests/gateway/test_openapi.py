@@ -6,7 +6,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import httpx
@@ -112,7 +111,7 @@ async def test_no_file_outside_of_the_static_folder_is_served(http: httpx.AsyncC
 
 @pytest.mark.browser
 def test_the_reader_shows_every_call_in_a_browser(gateway: Service, document: dict[str, Any]) -> None:
-    chromium = which("chromium")
+    chromium = find_chromium()
     if chromium is None:
         pytest.skip("Chromium is not installed")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000"]

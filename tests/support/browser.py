@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,11 @@ OWN_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _EXPECTED = ("Failed to load resource",)
 
 expect.set_options(timeout=30_000)
+
+
+def find_chromium() -> str | None:
+    """The one without windows of its own where it is installed: it takes less CPU."""
+    return which("chromium-headless-shell") or which("chromium")
 
 
 class Visitor:
