@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwrig
 
 from deploy.local import console
 from deploy.local.stack import ROOT, Stack
-from tests.support.browser import visiting
+from tests.support.browser import find_chromium, visiting
 from tests.support.eventually import eventually_now
 from tests.support.tenant import Tenant
 

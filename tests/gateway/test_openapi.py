@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from services.gateway.app import RESOURCES
 from services.gateway.ingest_body import IngestMessage
 from services.gateway.openapi.examples import EXAMPLES
+from tests.support.browser import find_chromium
 from tests.support.service import Service
 
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
