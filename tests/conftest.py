@@ -66,6 +66,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(templates.close)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why a test had to run once more: that is a defect, whatever came of its second run."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"first failure of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in the order in which workers take them (`--no-loadscope-reorder`); inside a file nothing moves."""
 

@@ -86,7 +86,7 @@ function Around({ alert }: { alert: WholeAlert }) {
 
 function facts(alert: WholeAlert): [string, React.ReactNode][] {
   const evidence = Object.entries(alert.evidence ?? {}).map(([name, value]): [string, React.ReactNode] => [
-    name.replaceAll("_", " "),
+    `${name.charAt(0).toUpperCase()}${name.slice(1).replaceAll("_", " ")}`,
     <Value key={name} value={value} />,
   ]);
   return [

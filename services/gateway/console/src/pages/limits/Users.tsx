@@ -11,6 +11,7 @@ import { type Column, Rows } from "@/ui/List";
 import css from "@/ui/List.module.css";
 import { PageLink } from "@/ui/links";
 import { Card } from "@/ui/Page";
+import { useIntegrationNames } from "../integrations/queries";
 import { BY, type By, SPANS, USUAL } from "./spans";
 
 const MOST = 1000;
@@ -101,6 +102,7 @@ function columns(by: By): Column<Stats>[] {
 }
 
 function Named({ by, id }: { by: By; id: string }): ReactNode {
+  const named = useIntegrationNames();
   if (by === "device") {
     return (
       <PageLink to="/devices/$id" params={{ id }} className="break">
@@ -118,7 +120,7 @@ function Named({ by, id }: { by: By; id: string }): ReactNode {
   if (id === "http") return "by HTTP";
   return (
     <PageLink to="/integrations/$id" params={{ id }} className="break">
-      {id === "hosted" ? "Hosted broker" : id}
+      {named(id)}
     </PageLink>
   );
 }
